@@ -1,0 +1,50 @@
+"""What the low-rank adapters share: PEFT's LoRA with the settings that tell the variants apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, PositiveInt
+
+from framework.adapters.base import Adapter
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class LowRank(Adapter):
+    """A trained low-rank update of frozen linear layers (Hu et al. 2021, arXiv:2106.09685)."""
+
+    r: PositiveInt = 16
+    alpha: float = Field(default=32.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: str | list[str] = "all-linear"
+    """Names of the layers to adapt, or ``all-linear`` (every linear layer but the output head)."""
+
+    def variant(self) -> dict[str, Any]:
+        """The arguments of ``LoraConfig`` that make this variant."""
+        return {}
+
+    def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
+        """Freeze the model and put trainable factors beside its linear layers, in the model's own dtype."""
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        config = LoraConfig(
+            r=self.r,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT divides by r, any number serves
+            lora_dropout=self.dropout,
+            target_modules=self.targets,
+            task_type="CAUSAL_LM",
+            **self.variant(),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            # PEFT holds factors in fp32 by default and casts at every product; the optimizer keeps fp32 masters here.
+            return get_peft_model(model, config, autocast_adapter_dtype=False)  # type: ignore[return-value]
+
+    def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
+        """``r (in + out)`` for the seven linear layers of a gated transformer block."""
+        attention = 2 * (hidden + hidden) + 2 * (hidden + kv_hidden)
+        feed_forward = 3 * (hidden + intermediate)
+        return layers * self.r * (attention + feed_forward)

@@ -1,0 +1,37 @@
+"""An adapter: which weights a stage trains, and how what it learnt joins the model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from framework.registry import Component
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Adapter(Component):
+    """Settings that every kind of adapter has."""
+
+    folder: ClassVar[str] = "adapters"
+    between: Literal["merge", "continue"] = "merge"
+    """Between stages: merge into the weights and start afresh, or go on with the same adapter."""
+
+    @property
+    def trains_all(self) -> bool:
+        """Whether the model's own weights are trained, and so saved whole."""
+        return False
+
+    @property
+    def quantises(self) -> bool:
+        """Whether the base weights are held in 4 bits."""
+        return False
+
+    @abstractmethod
+    def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
+        """Make the model trainable: freeze what stays, add what is new. Initialisation depends on ``seed`` alone."""
+
+    @abstractmethod
+    def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
+        """How many weights are trained, for the plan's estimate of memory."""

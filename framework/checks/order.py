@@ -1,0 +1,35 @@
+"""ORDER: stages in an order that undoes what they teach.
+
+Domain training on a model that does not follow instructions yet costs instruction following (catastrophic forgetting),
+and instruct training after it costs knowledge; preferences are judged over what the model knows, so they come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from framework.findings import Finding, Subject
+
+_RIGHT = ("instruct", "domain", "align")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Stages twice, stages before those they build on, and stages that build on none."""
+    order = subject.order
+    right = [kind for kind in _RIGHT if kind in order]
+    fix = f"order them {', '.join(right)} (stage={'full' if len(right) == 3 else '_'.join(right)})"
+    for kind in dict.fromkeys(order):
+        if order.count(kind) > 1:
+            yield Finding("ORDER", "error", kind, f"{kind} stands {order.count(kind)} times in the stage order", fix)
+    first = {kind: order.index(kind) for kind in dict.fromkeys(order)}
+    if "domain" in first and first.get("instruct", -1) > first["domain"]:
+        message = "domain comes before instruct: knowledge is taught to a model that the next stage changes again"
+        yield Finding("ORDER", "error", "domain", message, fix)
+    if "align" in first:
+        for kind in ("instruct", "domain"):
+            if first.get(kind, -1) > first["align"]:
+                message = f"align comes before {kind}: preferences are learnt over answers that {kind} then changes"
+                yield Finding("ORDER", "error", "align", message, fix)
+    if not subject.follows_instructions and "instruct" not in first:
+        message = f"{order[0]} on a base model that was never taught to follow instructions"
+        yield Finding("ORDER", "error", order[0], message, "put instruct first, or start from an instruction-tuned model")

@@ -1,0 +1,26 @@
+"""REPEAT: a source seen so often that more passes teach it by heart.
+
+Up to about four epochs repeated tokens are worth nearly as much as new ones; beyond that their value falls fast
+(Muennighoff et al. 2023, arXiv:2305.16264).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from framework.findings import Finding, Subject
+
+_WORTH = 4.0
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Sources whose cap binds, and sources repeated beyond what repetition is worth."""
+    for stage, prepared in subject.prepared.items():
+        for name, use in prepared.sources.items():
+            if use.capped:
+                message = f"source {name} is held at {use.epochs:.1f} passes by its cap; its share falls to {use.weight:.1%}"
+                fix = f"lower data.{stage}.mix.weights.{name}, add rows to {name}, or raise its cap in mix.max_epochs"
+                yield Finding("REPEAT", "warning", stage, message, fix)
+            elif use.epochs > _WORTH:
+                message = f"source {name} is repeated {use.epochs:.1f} times"
+                yield Finding("REPEAT", "warning", stage, message, f"lower its weight, or add rows to {name}")

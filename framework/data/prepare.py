@@ -1,0 +1,247 @@
+"""From sources to packs: read, tokenise, mix and pack the data of one stage, once for each content.
+
+A request whose packs are cached is answered from their folder alone, without numpy, tokenizers or jinja2.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from framework.data import chat
+from framework.data.cache import key_of, publish
+from framework.data.encode import TRAINABLE, VERSION, encode_source
+from framework.data.load import fingerprint, too_many_bad
+from framework.data.mix import REPLAY, Mix
+from framework.data.prepared import Prepared, Request, SourceUse, parse
+from framework.errors import DataError, Problem
+from framework.paths import home
+from framework.sources.base import Source
+
+if TYPE_CHECKING:
+    from framework.data.encode import Tokens
+    from framework.data.packs import Unit
+
+__all__ = ["Prepared", "Progress", "Request", "SourceUse", "prepare"]
+
+_VERSION = 1
+"""Raised when the same tokens give other packs."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much (0: not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One source of a request."""
+
+    name: str
+    path: str
+    source: Source
+    fingerprint: str
+
+
+def prepare(request: Request, progress: Progress = lambda message, done, total: None) -> Prepared:
+    """The packs of a stage, from the cache when they are there.
+
+    Raises ``DataError`` with all problems of all sources, or when no row can be trained on, and ``ModelError`` when
+    the model's folder has no usable tokenizer.
+    """
+    inputs = _inputs(request)
+    tokenizer_key = chat.fingerprint(request.model_dir)
+    key = _key(request, inputs, tokenizer_key)
+    target = home() / "cache" / "packs" / key
+    if not target.is_dir():
+        token_dirs = _tokenise(request, inputs, tokenizer_key, progress)
+        publish(target, lambda directory: _build(directory, request, inputs, token_dirs, progress))
+    prepared = parse(target, key)
+    problems = [
+        problem
+        for entry in inputs
+        for problem in too_many_bad(entry.path, entry.source, prepared.sources[entry.name].unreadable)
+    ]
+    if problems:
+        raise DataError(problems)
+    return prepared
+
+
+def _inputs(request: Request) -> list[_Input]:
+    """All sources with their names, paths and fingerprints; all problems at once."""
+    named = [(name, f"{request.path}.sources.{name}", source) for name, source in request.sources.items()]
+    for stage, (sources, share) in request.replay.items():
+        if share > 0.0:
+            place = f"data.{stage}.sources"
+            named += [(f"{REPLAY}{stage}/{name}", f"{place}.{name}", source) for name, source in sources.items()]
+    found: list[_Input] = []
+    problems: list[Problem] = []
+    for name, path, source in named:
+        try:
+            found.append(_Input(name, path, source, fingerprint(source, path)))
+        except DataError as error:
+            problems += error.problems
+    if not request.sources:
+        problems.append(Problem(f"{request.path}.sources", f"the stage {request.name} has no sources", "declare one"))
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _mix(request: Request) -> Mix:
+    """The request's mix with the replay shares that the request states."""
+    return request.mix.model_copy(update={"replay": {stage: share for stage, (_, share) in request.replay.items()}})
+
+
+def _key(request: Request, inputs: list[_Input], tokenizer_key: str) -> str:
+    settings = {
+        "version": [_VERSION, VERSION],
+        "sources": [[entry.name, entry.fingerprint] for entry in inputs],
+        "mix": _mix(request).model_dump(mode="json"),
+        "tokenizer": tokenizer_key,
+    }
+    for name in ("rows", "max_length", "long", "epochs", "max_steps", "batch_tokens", "seed"):
+        settings[name] = getattr(request, name)
+    return key_of(settings)
+
+
+def _tokenise(request: Request, inputs: list[_Input], tokenizer_key: str, progress: Progress) -> list[Path]:
+    """The folder with each source's tokens, made where it is missing; all problems at once."""
+    tokenizer: chat.ChatTokenizer | None = None
+    layout = (request.rows, request.max_length, request.long)
+    found: list[Path] = []
+    problems: list[Problem] = []
+    for entry in inputs:
+        key = key_of([VERSION, entry.fingerprint, tokenizer_key, *layout])
+        target = home() / "cache" / "tokens" / key
+        if not target.is_dir():
+            tokenizer = tokenizer or chat.ChatTokenizer.load(request.model_dir)
+            message = f"{request.name}: reading {entry.name}"
+            ready = tokenizer
+            try:
+                publish(
+                    target,
+                    lambda directory, entry=entry, message=message, ready=ready: encode_source(
+                        directory,
+                        entry.source,
+                        entry.path,
+                        layout,
+                        ready,
+                        lambda done: progress(message, done, 0),
+                    ),
+                )
+            except DataError as error:
+                problems += error.problems
+        found.append(target)
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: list[Path], progress: Progress) -> None:
+    """Mix, pack and write."""
+    import numpy as np
+
+    from framework.data.encode import Tokens
+    from framework.data.mix import draw
+    from framework.data.pack import pack
+    from framework.data.packs import Unit, write_packs
+
+    held = {entry.name: Tokens(path) for entry, path in zip(inputs, token_dirs, strict=True)}
+    own = [held[name] for name in request.sources]
+    if not any(len(tokens.lengths) for tokens in own):
+        raise DataError([_nothing(request, held)])
+    mix = _mix(request)
+    progress(f"{request.name}: mixing and packing", 0, 0)
+    drawn = draw({name: tokens.lengths for name, tokens in held.items()}, mix, request.epochs, request.seed)
+    units = [Unit(source, row) for source, row in zip(drawn.source.tolist(), drawn.row.tolist(), strict=True)]
+    if not units:
+        raise DataError([_empty(request)])
+    stores = list(held.values())
+    lengths = np.array([stores[unit.source].lengths[unit.index] for unit in units], dtype=np.int64)
+    per_step = max(1, request.batch_tokens // request.max_length)
+    limit = len(units) if request.max_steps is None else request.max_steps * per_step
+    # Rows are cut before they are packed: a prefix of the mix is even, some packs of a window are not.
+    fitting = int(np.searchsorted(np.cumsum(lengths), limit * request.max_length, side="right"))
+    packs = pack(lengths[: max(fitting, 1)], request.max_length, seed=request.seed)[:limit]
+    used = [units[index] for index in sorted(index for group in packs for index in group)]
+    grouped = [[units[index] for index in group] for group in packs]
+    write_packs(directory, grouped, list(held.items()), request.max_length, per_step, used)
+    uses = _uses(used, inputs, held, mix, drawn.capped)
+    tokens = sum(use.tokens for use in uses.values())
+    summary = {
+        "sources": {name: asdict(use) for name, use in uses.items()},
+        "steps": -(-len(packs) // per_step),
+        "packs": len(packs),
+        "packs_per_step": per_step,
+        "tokens": tokens,
+        "supervised_tokens": sum(use.supervised_tokens for use in uses.values()),
+        "packing_efficiency": tokens / (len(packs) * request.max_length),
+        "units": len(used),
+        "units_per_step": len(used) * per_step / len(packs),
+        "unproved": {name: tokens.account.unproved for name, tokens in held.items() if tokens.account.unproved},
+    }
+    (directory / "prepared.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+def _uses(
+    used: list[Unit], inputs: list[_Input], held: Mapping[str, Tokens], mix: Mix, capped: list[str]
+) -> dict[str, SourceUse]:
+    """Exact counts for each source."""
+    import numpy as np
+
+    chosen: list[list[int]] = [[] for _ in inputs]
+    for unit in used:
+        chosen[unit.source].append(unit.index)
+    taken = {
+        entry.name: int(_weights(held[entry.name], mix.unit)[np.array(rows, dtype=np.int64)].sum())
+        for entry, rows in zip(inputs, chosen, strict=True)
+    }
+    found: dict[str, SourceUse] = {}
+    for entry, rows in zip(inputs, chosen, strict=True):
+        tokens = held[entry.name]
+        account = tokens.account
+        index = np.array(rows, dtype=np.int64)
+        trainable = int(_weights(tokens, mix.unit).sum())
+        sums = np.concatenate([[0], np.cumsum(tokens.supervised, dtype=np.int64)])
+        targets = sums[tokens.starts[1:]] - sums[tokens.starts[:-1]]
+        found[entry.name] = SourceUse(
+            rows=account.rows,
+            rows_used=len(np.unique(tokens.row[index])),
+            units=len(rows),
+            tokens=int(tokens.lengths[index].sum()),
+            supervised_tokens=int(targets[index].sum()),
+            epochs=taken[entry.name] / trainable if trainable else 0.0,
+            weight=taken[entry.name] / sum(taken.values()),
+            fingerprint=entry.fingerprint,
+            dropped={**account.unreadable, **account.left_out},
+            unreadable=account.unreadable,
+            truncated=account.truncated,
+            format=account.format,
+            capped=entry.name in capped,
+            kinds=account.kinds,
+            no_target_rows=account.no_target_rows,
+        )
+    return found
+
+
+def _weights(tokens: Tokens, unit: Literal["tokens", "examples"]) -> Any:
+    import numpy as np
+
+    return tokens.lengths if unit == "tokens" else np.ones(len(tokens.lengths), dtype=np.int64)
+
+
+def _nothing(request: Request, held: Mapping[str, Tokens]) -> Problem:
+    reasons: dict[str, int] = {}
+    for tokens in held.values():
+        for reason, entry in tokens.account.left_out.items():
+            reasons[reason] = reasons.get(reason, 0) + entry.count
+    said = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
+    fix = f"the stage trains on rows of kind {' or '.join(sorted(TRAINABLE[request.rows]))}"
+    return Problem(f"{request.path}.sources", f"no row of the stage {request.name} can be trained on: {said}", fix)
+
+
+def _empty(request: Request) -> Problem:
+    fix = "raise epochs or mix.total, or give a source with rows a positive weight"
+    return Problem(f"{request.path}.mix", f"the mix of the stage {request.name} draws no row", fix)

@@ -1,0 +1,136 @@
+"""What a stage will cost: memory, floating-point operations, time. Estimates, to a factor; the counts are exact."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from framework.data.prepare import Prepared
+from framework.files import read_json, write_json
+from framework.launchers.local import visible_gpus
+from framework.paths import home
+from framework.schema import Config, Stage
+
+_CPU_MICRO_TOKENS = 2048
+_GPU_MICRO_TOKENS = 16384
+_CHUNK_TARGETS = 512
+_CPU_FLOPS_PER_CORE = 1.5e11
+"""Sustained in training a small model in bf16; replaced by what this machine has shown once a stage has run."""
+_GPU_FLOPS = 1.5e14
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Memory of the largest worker in bytes, operations, and seconds of training."""
+
+    memory_bytes: int
+    flops: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a decoder, from its config.json."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    vocabulary: int
+    kv_hidden: int
+    tied: bool
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Shape:
+        """Read the field names that transformers' decoders share."""
+        hidden = int(config["hidden_size"])
+        heads = int(config["num_attention_heads"])
+        head = int(config.get("head_dim") or hidden // heads)
+        return cls(
+            hidden=hidden,
+            intermediate=int(config.get("intermediate_size") or 4 * hidden),
+            layers=int(config["num_hidden_layers"]),
+            vocabulary=int(config["vocab_size"]),
+            kv_hidden=head * int(config.get("num_key_value_heads") or heads),
+            tied=bool(config.get("tie_word_embeddings", True)),
+        )
+
+    @property
+    def block_parameters(self) -> int:
+        """Weights of all transformer blocks."""
+        block = 2 * self.hidden**2 + 2 * self.hidden * self.kv_hidden + 3 * self.hidden * self.intermediate
+        return self.layers * block
+
+    @property
+    def parameters(self) -> int:
+        """All weights."""
+        return self.block_parameters + self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+
+def micro_tokens(settings: Stage) -> int:
+    """Capacity of one forward pass: what keeps the device busy, at least one pack and at most a whole batch."""
+    usual = _GPU_MICRO_TOKENS if visible_gpus() else _CPU_MICRO_TOKENS
+    packs = max(1, min(usual, settings.batch.tokens) // settings.max_length)
+    return packs * settings.max_length
+
+
+def device_memory() -> int:
+    """Bytes of memory of this machine, which bounds a worker on the CPU."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def estimate(
+    config: Config, shape: Shape, settings: Stage, data: Prepared, micro: int
+) -> tuple[Estimate, bool]:
+    """The cost of a stage, and whether gradient checkpointing is needed for it."""
+    world = config.launch.world_size()
+    adapter, engine = config.adapter, config.engine
+    trained = adapter.trainable_parameters(
+        shape.hidden, shape.intermediate, shape.layers, shape.parameters, shape.kv_hidden
+    )
+    width = 2 if config.model.dtype == "bfloat16" else 4
+    held = width * shape.parameters
+    if adapter.quantises:
+        held = int(0.56 * shape.block_parameters) + width * (shape.parameters - shape.block_parameters)
+    shards = world if engine.zero >= 1 else 1
+    # Trained weights: the copy in the model, a gradient, an fp32 master and Adam's two moments.
+    weights = held / (world if engine.zero == 3 else 1) + trained * width
+    gradients = trained * width / (world if engine.zero >= 2 else 1)
+    states = 0 if engine.offload else 12 * trained / shards
+    # Activations kept for the backward pass, counted over a block's linear layers, norms and attention.
+    kept = 2 * (14 * shape.hidden + 4 * shape.kv_hidden + 4 * shape.intermediate) * (width / 2)
+    logits = 10 * _CHUNK_TARGETS * shape.vocabulary
+    fixed = weights + gradients + states + logits + 1.2e9  # interpreter and libraries
+    whole = fixed + micro * shape.layers * kept
+    lean = fixed + micro * (shape.layers * 2 * shape.hidden + kept)
+    wanted = config.model.checkpointing
+    checkpointing = whole > 0.8 * device_memory() if wanted == "auto" and not visible_gpus() else wanted is True
+    # Forward 2, gradients of activations 2, gradients of trained weights 2 operations for each weight and token.
+    per_token = 4 * shape.parameters + 2 * trained + (2 * shape.block_parameters if checkpointing else 0)
+    flops = float(per_token * data.tokens)
+    if config.objective(_kind(config, settings)).needs_reference:
+        flops += 2.0 * shape.parameters * data.tokens
+    seconds = flops / (device_rate() * world if visible_gpus() else device_rate())
+    return Estimate(int(lean if checkpointing else whole), flops, seconds), checkpointing
+
+
+def _kind(config: Config, settings: Stage) -> Any:
+    return next(kind for kind in config.stage.order if config.stage.settings(kind) is settings)
+
+
+def _rate_file() -> Any:
+    return home() / "cache" / "rate.json"
+
+
+def device_rate() -> float:
+    """Operations a second of one device: the last that a stage reached here, or a cautious guess."""
+    try:
+        return float(read_json(_rate_file())["flops_per_second"])
+    except (OSError, ValueError, KeyError):
+        return _GPU_FLOPS if visible_gpus() else _CPU_FLOPS_PER_CORE * (os.cpu_count() or 1)
+
+
+def remember_rate(flops: float, seconds: float) -> None:
+    """Note what a stage reached, for the next plan's estimate."""
+    if seconds > 5:
+        write_json(_rate_file(), {"flops_per_second": flops / seconds})

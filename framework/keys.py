@@ -1,0 +1,55 @@
+"""Keys: hashes of all that determines a result, so that equal keys mean equal results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from framework import CODE_VERSION
+from framework.data.cache import file_digest
+from framework.objectives.base import Objective
+from framework.paths import resolve
+from framework.schema import Config, Evaluation, Kind, Stage
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def stage_key(
+    config: Config, kind: Kind, settings: Stage, objective: Objective, data: str, parent: str, micro_tokens: int
+) -> str:
+    """Of all that determines a stage's weights.
+
+    The engine and the number of processes are left out: they change the order of floating-point sums, not what is
+    computed, and a stage trained elsewhere must be found again.
+    """
+    trained = settings.model_dump(mode="json", exclude={"batch": {"micro_tokens"}})
+    return _hash(
+        {
+            "code": CODE_VERSION,
+            "kind": kind,
+            "settings": trained,
+            "micro_tokens": micro_tokens,
+            "objective": objective.model_dump(mode="json"),
+            "adapter": config.adapter.model_dump(mode="json"),
+            "dtype": config.model.dtype,
+            "data": data,
+            "parent": parent,
+            "seed": config.seed,
+        }
+    )
+
+
+def evaluation_key(evaluation: Evaluation) -> str:
+    """Of the suites and the content of their items."""
+    suites = {name: suite.model_dump(mode="json") for name, suite in evaluation.suites.items()}
+    items = {name: file_digest(resolve(suite.path)) for name, suite in evaluation.suites.items()}
+    return _hash({"code": CODE_VERSION, "suites": suites, "items": items})
+
+
+def plan_key(stages: list[str], evaluation: str) -> str:
+    """Of a whole run."""
+    return _hash({"stages": stages, "evaluation": evaluation})

@@ -1,0 +1,68 @@
+"""Worker processes on this machine: one for each GPU, or one on the CPU."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from framework.launchers.base import Launcher, Process
+
+
+def visible_gpus() -> int:
+    """The number of GPUs that a worker would see, asked of the driver's tool since torch is not at hand here."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return len([device for device in listed.split(",") if device.strip() not in ("", "-1")])
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return sum(line.startswith("GPU ") for line in answer.stdout.splitlines())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Local(Launcher):
+    """Starts the workers itself; rank 0 listens on the loopback interface alone."""
+
+    kind: Literal["local"] = "local"
+    processes: PositiveInt | Literal["auto"] = "auto"
+
+    def world_size(self) -> int:
+        """``processes``, or the number of GPUs, or one."""
+        return max(1, visible_gpus()) if self.processes == "auto" else self.processes
+
+    def workers(self, stage_file: Path) -> list[Process]:
+        """One interpreter for each rank, with the environment that ``torch.distributed`` reads."""
+        world = self.world_size()
+        port = str(_free_port())
+        threads = str(max(1, (os.cpu_count() or 1) // world))
+        return [
+            Process(
+                command=[sys.executable, "-m", "framework.train.worker", str(stage_file)],
+                environment={
+                    "RANK": str(rank),
+                    "LOCAL_RANK": str(rank),
+                    "WORLD_SIZE": str(world),
+                    "LOCAL_WORLD_SIZE": str(world),
+                    "MASTER_ADDR": "127.0.0.1",
+                    "MASTER_PORT": port,
+                    "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+                },
+                rank=rank,
+            )
+            for rank in range(world)
+        ]
+
+
+COMPONENT = Local

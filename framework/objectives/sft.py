@@ -1,0 +1,17 @@
+"""Supervised fine-tuning: next-token loss on the assistant's turns (Ouyang et al. 2022, arXiv:2203.02155, step 1)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from framework.objectives._tokens import TokenLoss
+
+
+class Supervised(TokenLoss):
+    """Targets are the tokens of every assistant turn, stop tokens included."""
+
+    kind: Literal["sft"] = "sft"
+    rows: ClassVar[Literal["sft", "clm", "pair"]] = "sft"
+
+
+COMPONENT = Supervised

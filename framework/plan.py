@@ -1,0 +1,255 @@
+"""The plan: what a run will do, counted exactly and judged, before anything is trained. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from framework.compose import Composed
+from framework.data.prepare import Prepared, Request, prepare
+from framework.errors import ConfigError, Problem
+from framework.estimate import Estimate, Shape, estimate, micro_tokens
+from framework.findings import Finding, judge
+from framework.keys import evaluation_key, plan_key, stage_key
+from framework.models import ModelFiles, resolve
+from framework.objectives.base import Objective
+from framework.schema import Config, Kind, Stage
+from framework.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One stage of a plan: everything that its workers will be told, and what it will cost."""
+
+    index: int
+    """Position in the order, from 1."""
+    kind: Kind
+    key: str
+    parent: str
+    """Key of the stage before it, or the fingerprint of the model."""
+    reused: bool
+    """Whether the store has it already."""
+    settings: Stage
+    objective: Objective
+    adapter: str
+    prepared: Prepared
+    estimate: Estimate
+    micro_tokens: int
+    checkpointing: bool
+
+    @property
+    def label(self) -> str:
+        """``1-instruct``: the name of its folder."""
+        return f"{self.index}-{self.kind}"
+
+    def public(self) -> dict[str, Any]:
+        """The stage as plan.json shows it."""
+        prepared = self.prepared
+        return {
+            "name": self.label,
+            "kind": self.kind,
+            "key": self.key,
+            "parent": self.parent,
+            "reused": self.reused,
+            "objective": self.objective.kind,
+            "adapter": self.adapter,
+            "sources": {
+                name: {
+                    "rows": use.rows,
+                    "rows_used": use.rows_used,
+                    "tokens": use.tokens,
+                    "supervised_tokens": use.supervised_tokens,
+                    "epochs": use.epochs,
+                    "weight": use.weight,
+                    "fingerprint": use.fingerprint,
+                    "dropped": {reason: dropped.count for reason, dropped in use.dropped.items()},
+                    "truncated": use.truncated,
+                    "format": use.format,
+                }
+                for name, use in prepared.sources.items()
+            },
+            "steps": prepared.steps,
+            "tokens": prepared.tokens,
+            "supervised_tokens": prepared.supervised_tokens,
+            "packing_efficiency": prepared.packing_efficiency,
+            "estimate": {
+                "memory_bytes": self.estimate.memory_bytes,
+                "flops": self.estimate.flops,
+                "seconds": self.estimate.seconds,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The frozen result of composing, preparing and checking."""
+
+    composed: Composed
+    model: ModelFiles
+    key: str
+    evaluation_key: str
+    stages: list[StagePlan]
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The typed configuration."""
+        return self.composed.config
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The findings that keep the plan from being executed."""
+        return [finding for finding in self.findings if finding.level == "error"]
+
+    def public(self) -> dict[str, Any]:
+        """The content of plan.json."""
+        return {
+            "plan_key": self.key,
+            "seed": self.config.seed,
+            "model": {"name": self.config.model.name or self.config.model.path, "fingerprint": self.model.fingerprint},
+            "stages": [stage.public() for stage in self.stages],
+            "findings": [finding.public() for finding in self.findings],
+        }
+
+
+def make_plan(composed: Composed, progress: Progress) -> Plan:
+    """Prepare every stage's data, count, estimate and judge. Raises ``ConfigError`` with all problems at once."""
+    config = composed.config
+    problems = list(_problems(composed))
+    for suite in config.eval.suites.values():
+        problems += _collect(suite.load)
+    if problems:
+        raise ConfigError(problems)
+    model = resolve(config.model)
+    prepared: list[Prepared] = []
+    for kind in config.stage.order:
+        try:
+            prepared.append(prepare(_request(composed, kind, model.directory), progress))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    store = Store()
+    shape = Shape.of(model.config)
+    stages: list[StagePlan] = []
+    parent = model.fingerprint
+    for index, (kind, data) in enumerate(zip(config.stage.order, prepared, strict=True), start=1):
+        settings = _settings(config, kind)
+        objective = config.objective(kind)
+        micro = settings.batch.micro_tokens or micro_tokens(settings)
+        cost, checkpointing = estimate(config, shape, settings, data, micro)
+        key = stage_key(config, kind, settings, objective, data.fingerprint, parent, micro)
+        stages.append(
+            StagePlan(
+                index=index,
+                kind=kind,
+                key=key,
+                parent=parent,
+                reused=store.has(key),
+                settings=settings,
+                objective=objective,
+                adapter=config.adapter.kind,
+                prepared=data,
+                estimate=cost,
+                micro_tokens=micro,
+                checkpointing=checkpointing,
+            )
+        )
+        parent = key
+    findings = judge(config, model, dict(zip(config.stage.order, prepared, strict=True)), config.stage.order)
+    suites = evaluation_key(config.eval)
+    return Plan(composed, model, plan_key([stage.key for stage in stages], suites), suites, stages, findings)
+
+
+def _settings(config: Config, kind: Kind) -> Stage:
+    settings = config.stage.settings(kind)
+    assert settings is not None  # _problems has asked
+    return settings
+
+
+def _collect(action: Callable[[], Any]) -> list[Problem]:
+    try:
+        action()
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _request(composed: Composed, kind: Kind, model_dir: Path) -> Request:
+    config = composed.config
+    settings = _settings(config, kind)
+    data = config.data.of(kind)
+    return Request(
+        name=kind,
+        path=f"data.{kind}",
+        rows=config.objective(kind).rows,
+        sources=dict(data.sources),
+        replay={other: (dict(config.data.of(other).sources), share) for other, share in data.mix.replay.items()},
+        mix=data.mix,
+        max_length=settings.max_length,
+        long=settings.long,
+        epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        batch_tokens=settings.batch.tokens,
+        seed=config.seed,
+        model_dir=model_dir,
+    )
+
+
+def _problems(composed: Composed) -> list[Problem]:
+    """What no single section can know: settings that contradict or do nothing, and data that is not there."""
+    from framework.data.mix import problems as mix_problems
+
+    config = composed.config
+    found: list[Problem] = []
+    for kind in dict.fromkeys(config.stage.order):
+        settings = config.stage.settings(kind)
+        if settings is None:
+            fix = f"choose a stage order that has it, such as stage={kind}"
+            found.append(Problem(f"stage.{kind}", f"stage.order names {kind}, which has no settings", fix, composed.origin("stage.order")))
+            continue
+        if settings.batch.tokens % settings.max_length:
+            path = f"stage.{kind}.batch.tokens"
+            message = f"{settings.batch.tokens} is not a multiple of max_length {settings.max_length}"
+            nearest = max(1, round(settings.batch.tokens / settings.max_length)) * settings.max_length
+            found.append(Problem(path, message, f"set {path}={nearest}", composed.origin(path)))
+        data = config.data.of(kind)
+        path = f"data.{kind}.sources"
+        if not data.sources:
+            fix = f"name one: {path}.NAME.path=FILE, or choose other data, or a stage order without {kind}"
+            found.append(Problem(path, f"the stage {kind} has no data", fix, composed.origin(path)))
+            continue
+        found += mix_problems(data.mix, list(data.sources), f"data.{kind}.mix")
+        for other in data.mix.replay:
+            if not config.data.of(other).sources:
+                where = f"data.{kind}.mix.replay.{other}"
+                found.append(Problem(where, f"data.{other} has no sources to replay", f"remove {where}", composed.origin(where)))
+        for name, source in data.sources.items():
+            found += _collect(source.files)
+    found += _unused(composed)
+    return found
+
+
+def _unused(composed: Composed) -> list[Problem]:
+    """Settings given on the command line that this run would never read: a silent no-op is worse than an error."""
+    config = composed.config
+    read: set[str] = {"align"} if "align" in config.stage.order else set()
+    for kind in config.stage.order:
+        read |= {f"stage.{kind}", f"data.{kind}", *(f"data.{other}" for other in config.data.of(kind).mix.replay)}
+    fix = f"remove it, or choose a stage order that has it; this one is {', '.join(config.stage.order)}"
+    found: list[Problem] = []
+    for key in sorted(composed.given):
+        parts = key.split(".")
+        section = parts[0] if parts[0] == "align" else ".".join(parts[:2])
+        staged = section == "align" or (parts[0] in ("stage", "data") and parts[1:2] and parts[1] in ("instruct", "domain", "align"))
+        if staged and section not in read:
+            found.append(Problem(key, "has no effect in this run", fix, "command line"))
+    return found
+
+

@@ -1,0 +1,298 @@
+"""Executing a plan: stage by stage, each trained or found in the store, measured, judged by the gates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from framework.errors import ConfigError, Exit, Interrupted, Problem, StageFailed
+from framework.estimate import remember_rate
+from framework.files import read_json, write_json, write_text
+from framework.models import ModelFiles, fetch_weights
+from framework.plan import Plan, StagePlan
+from framework.retention import check, retention
+from framework.rundir import RunDir, config_text
+from framework.secrets import Redactor
+from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
+from framework.store import Store
+from framework.supervise import Failure, attempt
+
+START = "start"
+"""The column of the retention table before the first stage."""
+
+
+class Screen(Protocol):
+    """Shows a stage's progress to people."""
+
+    def begin(self, label: str) -> None:
+        """A stage begins."""
+        ...
+
+    def beat(self, heartbeat: dict[str, Any]) -> None:
+        """Rank 0 has got on."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        ...
+
+    def end(self) -> None:
+        """The workers have ended."""
+        ...
+
+
+class Execution:
+    """One execution of a plan in one run directory."""
+
+    def __init__(self, plan: Plan, run: RunDir, command: str, screen: Screen) -> None:
+        self._plan = plan
+        self._run = run
+        self._command = command
+        self._screen = screen
+        self._store = Store()
+        self._started = time.time()
+        self._stages: list[dict[str, Any]] = []
+        self._evaluations: list[tuple[str, dict[str, Any]]] = []
+        self._gates: list[str] = []
+        self._redact = Redactor.from_environment()
+
+    def run(self) -> Exit:
+        """Execute. The summary is written whatever happens. Raises ``Interrupted`` or ``StageFailed``."""
+        self._begin()
+        status, error = "failed", "an unexpected error"
+        try:
+            status, error = self._all_stages(), None
+        except Interrupted as stopped:
+            status, error = "interrupted", str(stopped)
+            raise
+        except StageFailed as failed:
+            error = str(failed)
+            raise
+        finally:
+            self._run.tell(status)
+            self._write_summary(status, error)
+        return Exit.OK if status == "finished" else Exit.FINDINGS
+
+    def _begin(self) -> None:
+        run, plan = self._run, self._plan
+        if run.plan.exists():
+            earlier = read_json(run.plan)
+            if earlier["plan_key"] != plan.key:
+                changed = [
+                    stage.label
+                    for stage, old in zip(plan.stages, earlier["stages"], strict=False)
+                    if stage.key != old["key"]
+                ]
+                what = f"first at {changed[0]}" if changed else "in its stages or evaluations"
+                message = f"{run.path} holds a run of another plan (it differs {what})"
+                fix = "choose another run_dir, or give the settings and data of the first run"
+                raise ConfigError([Problem("run_dir", message, fix)])
+            if plan.config.resume == "never":
+                fix = "choose another run_dir, or resume=auto"
+                raise ConfigError([Problem("resume", f"{run.path} holds a run already and resume=never", fix)])
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_text(run.config, config_text(self._redact.tree(plan.config.public())))
+        write_json(run.plan, self._redact.tree(plan.public()))
+        run.tell("started", plan_key=plan.key)
+        self._write_summary("running", None)
+
+    def _all_stages(self) -> str:
+        model = fetch_weights(self._plan.model)
+        lineage: list[Ancestor] = []
+        for stage in self._plan.stages:
+            folder = self._run.stage(stage.label)
+            done = self._reuse(stage, folder)
+            status = "reused" if done else "trained"
+            done = done or self._train(stage, model, lineage)
+            self._stages.append({**done, "status": status, "metrics": {}})
+            after = extended(lineage, self._plan.config.adapter, folder / "model")
+            evals = {"before": self._evals(stage.parent, model, lineage), "after": self._evals(stage.key, model, after)}
+            write_json(folder / "evals.json", evals)
+            if evals["after"] is not None:
+                if not self._evaluations:
+                    self._evaluations.append((START, evals["before"]))
+                self._evaluations.append((stage.label, evals["after"]))
+                self._stages[-1]["metrics"] = {name: found["value"] for name, found in evals["after"].items()}
+            write_json(folder / "stage.json", {key: value for key, value in self._stages[-1].items() if key != "metrics"})
+            lineage = after
+            self._run.tell("stage", stage.label, status=status, key=stage.key)
+            self._write_summary("running", None)
+            if not self._pass_gates(stage):
+                return "gate_failed"
+        return "finished"
+
+    def _reuse(self, stage: StagePlan, folder: Path) -> dict[str, Any] | None:
+        if not self._store.has(stage.key):
+            return None
+        done = self._store.fetch(stage.key, folder)
+        if done is None:
+            self._run.tell("damaged", stage.label, key=stage.key)
+            self._screen.note(f"{stage.label}: the stored stage {stage.key[:8]} is damaged; training it again")
+            return None
+        self._screen.note(f"{stage.label}: reused from the store ({stage.key[:8]})")
+        return {**done, "name": stage.label}
+
+    def _order(self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor]) -> StageFile:
+        config = self._plan.config
+        return StageFile(
+            label=stage.label,
+            kind=stage.kind,
+            key=stage.key,
+            seed=config.seed,
+            model=config.model,
+            model_dir=str(model.directory),
+            lineage=lineage,
+            stage=stage.settings,
+            micro_tokens=stage.micro_tokens,
+            checkpointing=stage.checkpointing,
+            adapter=config.adapter,
+            objective=stage.objective,
+            engine=config.engine,
+            packs=str(stage.prepared.directory),
+            sources=list(stage.prepared.sources),
+            reference=stage.parent if stage.objective.needs_reference else None,
+            suites=config.eval.suites,
+            evaluate_before=stage.index == 1 and self._store.evals(stage.parent, self._plan.evaluation_key) is None,
+            folder=str(self._run.stage(stage.label)),
+            events=str(self._run.events),
+            collective_seconds=config.launch.timeout,
+        )
+
+    def _train(self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor]) -> dict[str, Any]:
+        folder = self._run.stage(stage.label)
+        self._run.tell("stage_started", stage.label)
+        try:
+            result = self._work(stage.label, self._order(stage, model, lineage), folder)
+        except StageFailed:
+            failed = {"name": stage.label, "kind": stage.kind, "key": stage.key, "status": "failed"}
+            self._stages.append({**failed, "metrics": {}})
+            write_json(folder / "stage.json", failed)
+            raise
+        for state, name in ((stage.parent, "before"), (stage.key, "after")):
+            if (found := result["evals"].get(name)) is not None:
+                self._store.put_evals(state, self._plan.evaluation_key, found)
+        del result["evals"]
+        done = {
+            "name": stage.label,
+            "kind": stage.kind,
+            "key": stage.key,
+            "parent": stage.parent,
+            "status": "trained",
+            **result,
+            "lineage": [stage.parent, stage.key],
+        }
+        write_json(folder / "stage.json", done)
+        self._keep(stage, folder)
+        remember_rate(stage.estimate.flops, float(result["seconds"]))
+        return done
+
+    def _keep(self, stage: StagePlan, folder: Path) -> None:
+        """Into the store. A store that cannot be written costs reuse, not the run."""
+        try:
+            self._store.put(stage.key, folder)
+        except OSError as error:
+            self._run.tell("not_stored", stage.label, reason=str(error))
+            self._screen.note(f"{stage.label}: not kept for reuse: {error}")
+
+    def _work(self, label: str, order: StageFile | EvaluationFile, folder: Path) -> dict[str, Any]:
+        """Have workers carry an order out, and return what they found."""
+
+        def told(failure: Failure, tries: int) -> None:
+            self._run.tell("workers_failed", label, kind=failure.kind, message=failure.message, attempt=tries + 1)
+            self._screen.note(f"{label}: {failure.kind}: {failure.message}")
+
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "order.json"
+        write_text(file, order.model_dump_json(indent=2) + "\n")
+        self._screen.begin(label)
+        began = time.time()
+        hint = self._command if "run_dir=" in self._command else f"{self._command} run_dir={self._run.path}"
+        try:
+            attempt(self._plan.config.launch, file, folder, self._run.logs, hint, self._screen.beat, told)
+        finally:
+            self._screen.end()
+        self._screen.note(f"{label}: {order.task} took {time.time() - began:.0f} s")
+        result: dict[str, Any] = read_json(folder / "result.json")
+        for leftover in [*folder.glob("heartbeat-*.json"), folder / "result.json", file]:
+            leftover.unlink(missing_ok=True)
+        return result
+
+    def _evals(self, state: str, model: ModelFiles, lineage: list[Ancestor]) -> dict[str, Any] | None:
+        """What the suites say of a model; measured now where it was reused and never measured with these suites."""
+        config = self._plan.config
+        if not config.eval.suites:
+            return None
+        known = self._store.evals(state, self._plan.evaluation_key)
+        if known is None:
+            folder = self._run.path / "stages" / f".evaluation-{state[:8]}"
+            order = EvaluationFile(
+                model=config.model,
+                model_dir=str(model.directory),
+                lineage=lineage,
+                suites=config.eval.suites,
+                folder=str(folder),
+                collective_seconds=config.launch.timeout,
+            )
+            known = self._work("evaluation", order, folder)["evals"]["after"]
+            self._store.put_evals(state, self._plan.evaluation_key, known)
+            folder.rmdir()
+        return known
+
+    def _pass_gates(self, stage: StagePlan) -> bool:
+        if not self._evaluations:
+            return True
+        failures = check(retention(self._evaluations), self._plan.config.eval.gates)
+        for failure in failures:
+            self._gates.append(str(failure))
+            self._run.tell("gate_failed", stage.label, message=str(failure))
+            self._screen.note(f"gate: {failure}")
+        return not failures
+
+    def _write_summary(self, status: str, error: str | None) -> None:
+        write_json(self._run.summary, self._redact.tree(self._summary(status, error)))
+
+    def _summary(self, status: str, error: str | None) -> dict[str, Any]:
+        config = self._plan.config
+        counted = ("steps", "tokens", "supervised_tokens", "seconds")
+        return {
+            "status": status,
+            "plan_key": self._plan.key,
+            "name": config.name,
+            "seed": config.seed,
+            "model": config.model.name or config.model.path,
+            "command": self._command,
+            "started": self._started,
+            "ended": time.time(),
+            "stages": self._stages,
+            "retention": self._retention(),
+            "mix": {stage.label: _mix(stage) for stage in self._plan.stages},
+            "totals": {name: sum(stage.get(name, 0) for stage in self._stages) for name in counted},
+            "findings": [finding.public() for finding in self._plan.findings],
+            "gates": self._gates,
+            "error": error,
+        }
+
+    def _retention(self) -> dict[str, Any] | None:
+        if not self._evaluations:
+            return None
+        table = asdict(retention(self._evaluations))
+        for row in table["rows"]:
+            row["measures"] = self._evaluations[-1][1][row["suite"]]["measures"]
+        return {"columns": list(table["columns"]), "rows": list(table["rows"])}
+
+
+def _mix(stage: StagePlan) -> dict[str, Any]:
+    return {
+        name: {
+            "planned": use.weight,
+            "realised": use.weight,
+            "tokens": use.tokens,
+            "epochs": use.epochs,
+            "rows_used": use.rows_used,
+        }
+        for name, use in stage.prepared.sources.items()
+    }
+
+

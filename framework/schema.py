@@ -1,0 +1,171 @@
+"""The configuration, as frozen typed objects. YAML chooses; defaults and meaning stand here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from framework.adapters.base import Adapter
+from framework.data.mix import Mix
+from framework.launchers.base import Launcher
+from framework.objectives.base import Objective
+from framework.registry import Plugin, Section, component
+from framework.retention import Gate
+from framework.sources.base import Source
+from framework.suites.base import Suite
+
+Kind = Literal["instruct", "domain", "align"]
+"""The three interventions; a stage has one of them as its purpose."""
+
+
+class Model(Section):
+    """The model to start from."""
+
+    kind: Literal["wheel", "hub", "path", "tiny"]
+    name: str = ""
+    """The name shown to people, and of exported models."""
+    path: str = ""
+    """A directory or hub id (``kind: path``), or a hub id (``kind: hub``)."""
+    revision: str = ""
+    """The commit of a hub model; empty takes the newest and records it."""
+    instruct: bool | None = None
+    """Whether it already follows instructions; ``null`` decides by whether it has a chat template."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    attention: Literal["auto", "segments", "flex", "flash"] = "auto"
+    checkpointing: bool | Literal["auto"] = "auto"
+    """Recompute activations in the backward pass; ``auto`` when the estimate says that memory needs it."""
+
+
+class Batch(Section):
+    """The global batch of one optimizer step, over all processes."""
+
+    tokens: PositiveInt = 2048
+    """Capacity in tokens, padding apart; a multiple of ``max_length``."""
+    micro_tokens: PositiveInt | None = None
+    """Capacity of one forward pass; ``null`` takes what fits."""
+
+
+class Stage(Section):
+    """How one stage trains."""
+
+    lr: PositiveFloat
+    epochs: PositiveFloat = 1.0
+    max_steps: PositiveInt | None = None
+    max_length: PositiveInt = 1024
+    long: Literal["truncate", "split", "drop"] = "truncate"
+    """What happens to rows longer than ``max_length``; each is counted."""
+    batch: Batch = Field(default_factory=Batch)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: NonNegativeFloat = 0.0
+    betas: tuple[float, float] = Field(default=(0.9, 0.999), strict=False)
+    clip: PositiveFloat = 1.0
+    """Bound on the norm of the gradient."""
+
+
+class Stages(Section):
+    """The stage order, and the settings of each kind in it."""
+
+    order: list[Kind] = Field(min_length=1)
+    instruct: Stage | None = None
+    domain: Stage | None = None
+    align: Stage | None = None
+
+    def settings(self, kind: Kind) -> Stage | None:
+        """The settings of a kind."""
+        found: Stage | None = getattr(self, kind)
+        return found
+
+
+class StageData(Section):
+    """The data of one stage."""
+
+    sources: dict[str, Annotated[Source, Plugin("sources")]] = Field(default_factory=dict)
+    mix: Mix = Field(default_factory=Mix)
+
+
+class Data(Section):
+    """The data of each kind of stage."""
+
+    name: str = ""
+    instruct: StageData = Field(default_factory=StageData)
+    domain: StageData = Field(default_factory=StageData)
+    align: StageData = Field(default_factory=StageData)
+
+    def of(self, kind: Kind) -> StageData:
+        """The data of a kind."""
+        found: StageData = getattr(self, kind)
+        return found
+
+
+class Engine(Section):
+    """DeepSpeed."""
+
+    zero: Literal[0, 1, 2, 3] = 1
+    offload: bool = False
+    """Keep optimizer states in the host's memory."""
+    checkpoint_minutes: PositiveFloat = 15.0
+    """Training time between checkpoints; one more is written when a run is stopped."""
+
+
+class Tracker(Section):
+    """Where curves and tables go, besides the run's own files."""
+
+    kind: Literal["wandb", "none"]
+    project: str = "triptych"
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = Field(default_factory=list)
+
+
+class Evaluation(Section):
+    """What is measured before and after every stage, and what must not be lost."""
+
+    suites: dict[str, Annotated[Suite, Plugin("suites")]] = Field(default_factory=dict)
+    gates: list[Gate] = Field(default_factory=list)
+
+
+class Checks(Section):
+    """How findings are treated."""
+
+    allow: list[str] = Field(default_factory=list)
+    """Codes whose error findings become warnings."""
+    strict: bool = True
+    """``false`` turns all error findings into warnings."""
+
+
+class Config(Section):
+    """The whole composed configuration of a run."""
+
+    do: Literal["plan", "run", "audit", "evaluate", "compare", "reproduce", "export", "chat"] = "run"
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    run_dir: str | None = None
+    run: str | None = None
+    """For verbs that read a finished run: its directory."""
+    runs: str | None = None
+    to: str | None = None
+    resume: Literal["auto", "never"] = "auto"
+    seed: NonNegativeInt = 0
+    model: Model
+    stage: Stages
+    data: Data
+    adapter: Annotated[Adapter, Plugin("adapters")]
+    align: Annotated[Objective, Plugin("objectives")]
+    engine: Engine
+    launch: Annotated[Launcher, Plugin("launchers")]
+    tracker: Tracker
+    eval: Evaluation
+    checks: Checks = Field(default_factory=Checks)
+
+    def objective(self, kind: Kind) -> Objective:
+        """What a stage minimises: responses for instruct, next tokens for domain, the chosen method for align."""
+        if kind == "align":
+            return self.align
+        name = "sft" if kind == "instruct" else "clm"
+        return cast("Objective", component("objectives", name).model_validate({"kind": name}))
+
+    def public(self) -> dict[str, Any]:
+        """The configuration as plain values."""
+        return self.model_dump(mode="json")

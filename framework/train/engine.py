@@ -1,0 +1,122 @@
+"""DeepSpeed, behind the few calls that the loop needs. Sole importer of deepspeed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from framework.schema import Engine, Stage
+
+
+def start_process_group(seconds: float) -> torch.device:
+    """Join the other workers and return this worker's device.
+
+    On a CPU DeepSpeed would compile a shared-memory op for collectives (50 s, and a crash without a compiler); gloo
+    serves without it, so it is declared unavailable first.
+    """
+    cuda = torch.cuda.is_available()
+    if not cuda:
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    import deepspeed
+
+    if not cuda:
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(
+        dist_backend="nccl" if cuda else "gloo", timeout=timedelta(seconds=seconds), verbose=False
+    )
+    if not cuda:
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.cuda.set_device(device)
+    return device
+
+
+def settings(engine: Engine, stage: Stage, dtype: str) -> dict[str, Any]:
+    """The DeepSpeed configuration.
+
+    Batches and accumulation are the loop's: the sizes here only satisfy DeepSpeed's arithmetic.
+    """
+    zero: dict[str, Any] = {"stage": engine.zero}
+    if engine.offload:
+        zero["offload_optimizer"] = {"device": "cpu"}
+    if engine.zero == 3:
+        zero["stage3_gather_16bit_weights_on_model_save"] = True
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": stage.clip,
+        "bf16": {"enabled": dtype == "bfloat16"},
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 10**9,
+    }
+
+
+class DeepSpeedEngine:
+    """A model, its optimizer and their state, spread over the workers by ZeRO."""
+
+    def __init__(self, module: nn.Module, engine: Engine, stage: Stage, dtype: str) -> None:
+        import deepspeed
+
+        decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
+        plain = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": stage.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        fused = torch.cuda.is_available() and not engine.offload
+        optimizer = torch.optim.AdamW(
+            [group for group in groups if group["params"]], lr=stage.lr, betas=stage.betas, fused=fused
+        )
+        self._zero = engine.zero
+        self._engine, *_ = deepspeed.initialize(
+            model=module, optimizer=optimizer, config=settings(engine, stage, dtype)
+        )
+
+    def forward(self, *inputs: Any) -> Any:
+        """The module's forward pass."""
+        return self._engine(*inputs)
+
+    def backward(self, loss: Tensor, last: bool) -> None:
+        """Add the loss's gradient; ``last`` marks the last micro-batch of a step. Gradients are means over workers."""
+        self._engine.set_gradient_accumulation_boundary(last)
+        self._engine.backward(loss, scale_wrt_gas=False)
+
+    def step(self, lr: float) -> float:
+        """Update the weights with a learning rate; returns the norm of the gradient before clipping."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = lr
+        self._engine.step()
+        norm = self._engine.get_global_grad_norm()
+        return float(norm) if norm is not None else float("nan")
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Within it, every worker sees the trained weights whole, however ZeRO spreads them."""
+        if self._zero < 3:
+            yield
+            return
+        from deepspeed.zero import GatheredParameters
+
+        with GatheredParameters(list(self._engine.module.parameters())):
+            yield
+
+    def save(self, folder: Path, state: dict[str, Any]) -> None:
+        """Write a checkpoint; called by all workers together."""
+        self._engine.save_checkpoint(str(folder), tag="state", client_state=state, exclude_frozen_parameters=True)
+
+    def restore(self, folder: Path) -> dict[str, Any]:
+        """Read a checkpoint back; called by all workers together. Returns what ``save`` was given as ``state``."""
+        loaded, state = self._engine.load_checkpoint(
+            str(folder), tag="state", load_module_strict=False, load_lr_scheduler_states=False
+        )
+        if loaded is None:
+            raise RuntimeError(f"DeepSpeed found no checkpoint in {folder}")
+        return cast("dict[str, Any]", state)

@@ -1,0 +1,145 @@
+"""The training loop: one for every objective, adapter and number of workers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from framework.objectives.base import Objective
+from framework.schema import Stage
+from framework.train.engine import DeepSpeedEngine
+from framework.train.loader import Loader, Share
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """What one optimizer step did, over all workers."""
+
+    step: int
+    """Steps done, from 1."""
+    steps: int
+    loss: float
+    loss_by_source: dict[str, float]
+    lr: float
+    grad_norm: float
+    tokens: int
+    supervised_tokens: int
+    tokens_by_source: dict[str, int]
+    """Supervised tokens of the step by source."""
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class NotFinite(Exception):
+    """A loss or gradient that is NaN or infinite; names the step and the rows of its batch."""
+
+    def __init__(self, step: int, units: list[int]) -> None:
+        super().__init__(f"loss or gradient is not finite at step {step}")
+        self.step = step
+        self.units = units
+
+
+class Stopped(Exception):
+    """The run was asked to stop; the state after ``step`` steps is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+class Observer(Protocol):
+    """Reacts to steps; runs on every worker, in the same order."""
+
+    def on_step(self, done: StepDone) -> None:
+        """Called after every optimizer step."""
+        ...
+
+
+def learning_rate(stage: Stage, step: int, steps: int) -> float:
+    """The rate of step ``step`` (from 0) of ``steps``: a linear warm-up, then the schedule down to 0."""
+    warmup = math.ceil(stage.warmup * steps)
+    if step < warmup:
+        return stage.lr * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    if stage.schedule == "constant":
+        return stage.lr
+    if stage.schedule == "linear":
+        return stage.lr * (1 - progress)
+    return stage.lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Loop:
+    """Runs the steps of a stage and tells the observers of each."""
+
+    def __init__(
+        self,
+        engine: DeepSpeedEngine,
+        loader: Loader,
+        objective: Objective,
+        stage: Stage,
+        sources: Sequence[str],
+        reference: Tensor | None,
+        device: torch.device,
+    ) -> None:
+        self._engine = engine
+        self._loader = loader
+        self._objective = objective
+        self._stage = stage
+        self._sources = sources
+        self._reference = reference
+        self._device = device
+
+    def run(self, start: int, observers: Sequence[Observer]) -> None:
+        """Steps ``start`` to the end. Raises ``NotFinite``; observers may raise ``Stopped``."""
+        for step, shares in self._loader.iterate(start):
+            done = self._step(step, shares)
+            for observer in observers:
+                observer.on_step(done)
+
+    def _step(self, step: int, shares: list[Share]) -> StepDone:
+        began = time.perf_counter()
+        targets = self._loader.targets(step)
+        supervised = int(targets.sum())
+        units = self._loader.units(step)
+        pairs = self._objective.unit == "pairs"
+        count = len(units) if pairs else supervised
+        # Gradients are averaged over the workers: multiplied by their number, losses add up to the global mean.
+        scale = dist.get_world_size() / count
+        totals: dict[str, Tensor] = {}
+        by_source = torch.zeros(len(self._sources), device=self._device)
+        for index, share in enumerate(shares):
+            batch = share.batch.to(self._device)
+            loss, logps = self._engine.forward(batch, self._reference)
+            self._engine.backward(loss.total * (scale * share.weight), last=index == len(shares) - 1)
+            by_source.index_add_(0, batch.source, -share.weight * logps)
+            for name, value in {"loss": loss.total.detach(), **loss.sums}.items():
+                totals[name] = totals.get(name, torch.zeros((), device=self._device)) + share.weight * value
+        lr = learning_rate(self._stage, step, self._loader.steps)
+        grad_norm = self._engine.step(lr)
+        sums = torch.cat([torch.stack(list(totals.values())), by_source])
+        dist.all_reduce(sums)
+        values = sums.tolist()
+        named = dict(zip(totals, (value / count for value in values), strict=False))
+        if not (math.isfinite(named["loss"]) and math.isfinite(grad_norm)):
+            raise NotFinite(step + 1, units)
+        losses = zip(self._sources, values[len(totals) :], targets.tolist(), strict=True)
+        return StepDone(
+            step=step + 1,
+            steps=self._loader.steps,
+            loss=named.pop("loss"),
+            loss_by_source={name: value / n for name, value, n in losses if n},
+            lr=lr,
+            grad_norm=grad_norm,
+            tokens=self._loader.tokens(step),
+            supervised_tokens=supervised,
+            tokens_by_source={name: n for name, n in zip(self._sources, targets.tolist(), strict=True) if n},
+            seconds=time.perf_counter() - began,
+            metrics=named,
+        )

@@ -1,0 +1,138 @@
+"""What evaluation suites ask of a model: likelihoods over packed sequences with shared prompts, and greedy replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from framework.data.chat import ChatTokenizer
+from framework.suites.base import Likelihood, Prompt
+from framework.train.attention import SEGMENTS
+from framework.train.batch import MicroBatch, Piece, build
+from framework.train.module import token_logps
+
+
+class ModelScorer:
+    """A model that is evaluated. Implements ``framework.suites.base.Scorer``."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        chat: ChatTokenizer,
+        device: torch.device,
+        beat: Callable[[], None],
+        tokens: int = 4096,
+        rows: int = 32,
+    ) -> None:
+        self._model = model.to(device).eval()  # type: ignore[arg-type]
+        self._chat = chat
+        self._device = device
+        self._beat = beat
+        self._tokens = tokens
+        self._rows = rows
+
+    def continuations(self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]]) -> list[list[Likelihood]]:
+        """Every prompt goes through the model once, whatever the number of its continuations."""
+        encoded = self._chat.encode_prompts(prompts)
+        replies = self._chat.encode_replies([reply for group in continuations for reply in group], stop=False)
+        rows: list[list[Piece]] = []
+        at = 0
+        for unit, (prompt, group) in enumerate(zip(encoded, continuations, strict=True)):
+            pieces = [Piece(prompt, np.zeros(len(prompt), dtype=bool), unit=unit)]
+            for child in range(len(group)):
+                reply = replies[at]
+                pieces.append(Piece(reply, np.ones(len(reply), dtype=bool), True, unit, child))
+                at += 1
+            rows.append(pieces)
+        results = [[Likelihood(0.0, 0)] * len(group) for group in continuations]
+        for batch, logps in self._forward(rows):
+            for unit, child, value, count in _grouped(batch, logps):
+                results[unit][child] = Likelihood(value, count)
+        return results
+
+    def texts(self, texts: Sequence[str]) -> list[Likelihood]:
+        """Likelihood of each text given its first token."""
+        rows: list[list[Piece]] = []
+        for unit, tokens in enumerate(self._chat.encode_texts(texts)):
+            # The end-of-text token belongs to training rows, not to the text that is measured.
+            tokens = tokens[:-1] if len(tokens) > 1 and int(tokens[-1]) in self._chat.eos_ids else tokens
+            supervised = np.ones(len(tokens), dtype=bool)
+            supervised[0] = False
+            rows.append([Piece(tokens, supervised, unit=unit)])
+        results = [Likelihood(0.0, 0)] * len(texts)
+        for batch, logps in self._forward(rows):
+            for unit, _, value, count in _grouped(batch, logps):
+                results[unit] = Likelihood(value, count)
+        return results
+
+    @torch.no_grad()
+    def _forward(self, rows: list[list[Piece]]) -> list[tuple[MicroBatch, Tensor]]:
+        self._model.set_attn_implementation(SEGMENTS)
+        done: list[tuple[MicroBatch, Tensor]] = []
+        waiting: list[Piece] = []
+        size = 0
+        for row in [*rows, []]:
+            length = sum(len(piece.tokens) for piece in row)
+            if waiting and (not row or size + length > self._tokens):
+                batch = build(waiting).to(self._device)
+                done.append((batch, token_logps(self._model, batch)))
+                waiting, size = [], 0
+                self._beat()
+            waiting += row
+            size += length
+        return done
+
+    @torch.no_grad()
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+        """Greedy decoding in batches of prompts of similar length."""
+        self._model.set_attn_implementation("sdpa")
+        encoded = self._chat.encode_prompts(prompts)
+        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
+        replies = [""] * len(encoded)
+        for start in range(0, len(order), self._rows):
+            places = order[start : start + self._rows]
+            width = max(len(encoded[place]) for place in places)
+            ids = torch.full((len(places), width), self._chat.pad_id)
+            mask = torch.zeros_like(ids)
+            for row, place in enumerate(places):
+                tokens = torch.from_numpy(encoded[place].astype(np.int64))
+                ids[row, width - len(tokens) :] = tokens
+                mask[row, width - len(tokens) :] = 1
+            output = cast(
+                "Tensor",
+                self._model.generate(  # type: ignore[operator]
+                    input_ids=ids.to(self._device),
+                    attention_mask=mask.to(self._device),
+                    max_new_tokens=max_new_tokens,
+                    do_sample=False,
+                    temperature=None,
+                    top_p=None,
+                    top_k=None,
+                    eos_token_id=sorted(self._chat.eos_ids),
+                    pad_token_id=self._chat.pad_id,
+                ),
+            )
+            for row, place in enumerate(places):
+                replies[place] = self._reply(output[row, width:].tolist())
+            self._beat()
+        return replies
+
+    def _reply(self, tokens: list[int]) -> str:
+        stop = next((at for at, token in enumerate(tokens) if token in self._chat.eos_ids), len(tokens))
+        return self._chat.decode(np.array(tokens[:stop], dtype=np.int32)).strip()
+
+
+def _grouped(batch: MicroBatch, logps: Tensor) -> list[tuple[int, int, float, int]]:
+    """Sums over the targets of each continuation: unit, child, log-probability, tokens."""
+    pairs = torch.stack([batch.unit, batch.child], dim=1)
+    owners, place, counts = torch.unique(pairs, dim=0, return_inverse=True, return_counts=True)
+    sums = torch.zeros(len(owners), device=logps.device).index_add(0, place, logps)
+    return [
+        (unit, child, value, count)
+        for (unit, child), value, count in zip(owners.tolist(), sums.tolist(), counts.tolist(), strict=True)
+    ]

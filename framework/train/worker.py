@@ -1,0 +1,253 @@
+"""A worker process: ``python -m framework.train.worker ORDER_FILE``.
+
+Trains a stage, saves it and measures what was saved; or measures alone. Talks to the driver through files in the
+order's folder: heartbeats, metrics, ``result.json`` and ``failure.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import resource
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.distributed as dist
+from pydantic import Field, TypeAdapter
+from transformers import PreTrainedModel
+
+from framework.data.chat import ChatTokenizer
+from framework.data.packs import Packs
+from framework.files import append_json, write_json
+from framework.observers.heartbeat import Heartbeat
+from framework.observers.metrics import MetricsFile
+from framework.observers.saver import Saver, StopFlag
+from framework.paths import home
+from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
+from framework.suites.base import Suite
+from framework.train.checkpoint import Checkpoints, seed_everything
+from framework.train.engine import DeepSpeedEngine, start_process_group
+from framework.train.lm import materialise, save, trainable
+from framework.train.loader import Loader
+from framework.train.loop import Loop, NotFinite, Observer, Stopped
+from framework.train.module import StageModule
+from framework.train.reference import cache_key, reference
+from framework.train.scorer import ModelScorer
+
+STOPPED = 75
+"""Exit code of a worker that saved a checkpoint and left because it was asked to (EX_TEMPFAIL)."""
+_ORDERS: TypeAdapter[StageFile | EvaluationFile] = TypeAdapter(
+    Annotated[StageFile | EvaluationFile, Field(discriminator="task")]
+)
+_VERSIONS = ("torch", "transformers", "peft", "deepspeed", "bitsandbytes", "tokenizers")
+
+
+class Worker:
+    """One rank of one order."""
+
+    def __init__(self, order: StageFile | EvaluationFile) -> None:
+        self._folder = Path(order.folder)
+        self._order = order
+        self._stop = StopFlag()
+        self._device = start_process_group(order.collective_seconds)
+        self._rank = dist.get_rank()
+        self._world = dist.get_world_size()
+        self._heartbeat = Heartbeat(self._folder, self._rank)
+        self._chat = ChatTokenizer.load(Path(order.model_dir))
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Do what the order says and leave ``result.json``. Raises ``Stopped`` or ``NotFinite``."""
+        order = self._order
+        evals: dict[str, Any] = {}
+        totals: dict[str, int] = {}
+        if isinstance(order, EvaluationFile):
+            evals["after"] = self._evaluate(order.lineage, "evaluate")
+        else:
+            if order.suites and order.evaluate_before:
+                evals["before"] = self._evaluate(order.lineage, "evaluate the start")
+            totals = self._train(order)
+            if order.suites:
+                lineage = extended(order.lineage, order.adapter, self._folder / "model")
+                evals["after"] = self._evaluate(lineage, "evaluate")
+        peak = torch.tensor([float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)])
+        if self._device.type == "cuda":
+            peak = torch.tensor([float(torch.cuda.max_memory_reserved())], device=self._device)
+        dist.all_reduce(peak, op=dist.ReduceOp.MAX)
+        if self._rank == 0:
+            result = {
+                **totals,
+                "seconds": round(self._seconds.get("train", 0.0) + self._seconds.get("reference", 0.0), 3),
+                "seconds_by_phase": {name: round(value, 3) for name, value in self._seconds.items()},
+                "peak_memory_bytes": int(peak.item()),
+                "world_size": self._world,
+                "device": self._device.type,
+                "versions": {name: version(name) for name in _VERSIONS},
+                "evals": evals,
+            }
+            write_json(self._folder / "result.json", result)
+        dist.barrier()
+
+    @contextlib.contextmanager
+    def _phase(self, name: str, shown: str = "") -> Iterator[None]:
+        self._heartbeat.phase(shown or name)
+        began = time.perf_counter()
+        yield
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def _evaluate(self, lineage: list[Ancestor], shown: str) -> dict[str, Any]:
+        with self._phase("load", "load the model"):
+            model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
+        with self._phase("evaluate", shown):
+            results = measure(model, self._order.suites, self._chat, self._device, self._heartbeat)
+        del model
+        gc.collect()
+        return results
+
+    def _train(self, stage: StageFile) -> dict[str, int]:
+        with self._phase("load", "load the model"):
+            seed_everything(stage.seed + self._rank)
+            model = trainable(stage, self._device)
+            packs = Packs.open(Path(stage.packs))
+            loader = Loader(packs, stage.micro_tokens, stage.stage.max_length, self._rank, self._world)
+            module = StageModule(model, stage.objective)
+        known = self._reference(stage, model, loader, packs) if stage.reference else None
+        with self._phase("load", "start the engine"):
+            model.train()
+            engine = DeepSpeedEngine(module, stage.engine, stage.stage, stage.model.dtype)
+            checkpoints = Checkpoints(self._folder / "checkpoints")
+            start = self._resume(stage, checkpoints, engine)
+        minutes = stage.engine.checkpoint_minutes
+        saver = Saver(checkpoints, engine, minutes, self._stop, self._device, partial(self._tell, stage))
+        observers: list[Observer] = [self._heartbeat, saver]
+        if self._rank == 0:
+            observers.insert(0, MetricsFile(self._folder / "metrics.jsonl", start))
+        loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, known, self._device)
+        with self._phase("train"):
+            try:
+                loop.run(start, observers)
+            except NotFinite as error:
+                ids = packs.ids()
+                self._fail("not_finite", str(error), [ids[unit] for unit in error.units])
+                raise
+        with self._phase("save", "save the stage"), engine.whole():
+            if self._rank == 0:
+                save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
+                checkpoints.clear()
+        dist.barrier()
+        steps = range(loader.steps)
+        return {
+            "steps": loader.steps,
+            "tokens": sum(loader.tokens(step) for step in steps),
+            "supervised_tokens": sum(int(loader.targets(step).sum()) for step in steps),
+        }
+
+    def _reference(self, stage: StageFile, model: PreTrainedModel, loader: Loader, packs: Packs) -> torch.Tensor:
+        assert stage.reference is not None
+        with self._phase("reference", "reference log-probabilities"):
+            key = cache_key(
+                model=stage.reference,
+                packs=Path(stage.packs).name,
+                micro_tokens=stage.micro_tokens,
+                dtype=stage.model.dtype,
+                quantised=stage.adapter.quantises,
+                world=self._world,
+            )
+            folder = home() / "cache" / "reference" / key
+            return reference(model, loader, packs.units, self._device, folder, self._heartbeat.beat)
+
+    def _resume(self, stage: StageFile, checkpoints: Checkpoints, engine: DeepSpeedEngine) -> int:
+        newest = torch.tensor([float(checkpoints.newest() or 0)], device=self._device)
+        dist.broadcast(newest, src=0)
+        step = int(newest.item())
+        if step:
+            checkpoints.restore(step, engine.restore)
+            self._tell(stage, "resumed", {"step": step})
+        return step
+
+    def _tell(self, stage: StageFile, event: str, fields: dict[str, Any]) -> None:
+        if self._rank == 0:
+            record = {"time": time.time(), "event": event, "stage": stage.label, **fields}
+            append_json(Path(stage.events), record)
+
+    def _fail(self, kind: str, message: str, rows: list[str]) -> None:
+        if self._rank == 0:
+            write_json(self._folder / "failure.json", {"kind": kind, "message": message, "rows": rows})
+
+
+def measure(
+    model: Any, suites: dict[str, Suite], chat: ChatTokenizer, device: torch.device, heartbeat: Heartbeat
+) -> dict[str, Any]:
+    """Run the suites, shared out over the workers; every worker returns all results."""
+    done = 0
+
+    def beat() -> None:
+        nonlocal done
+        done += 1
+        heartbeat.beat(done, 0)
+
+    scorer = ModelScorer(model, chat, device, beat)
+    mine: dict[str, Any] = {}
+    for index, (name, suite) in enumerate(suites.items()):
+        if index % dist.get_world_size() == dist.get_rank():
+            heartbeat.beat(done, 0, name, force=True)
+            mine[name] = asdict(suite.evaluate(scorer)) | {"measures": suite.measures}
+    everyone: list[dict[str, Any] | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, mine)
+    found: dict[str, Any] = {}
+    for part in everyone:
+        found |= part or {}
+    return {name: found[name] for name in suites}
+
+
+def main() -> int:
+    """Exit code 0, ``STOPPED``, or 1 with the reason in ``failure.json``."""
+    logging.basicConfig(level=logging.WARNING)
+    warnings.simplefilter("default")
+    # Progress bars of libraries would fill the log file with control characters.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "warning")
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    order = _ORDERS.validate_json(Path(sys.argv[1]).read_bytes())
+    failure = Path(order.folder) / "failure.json"
+    try:
+        Worker(order).run()
+    except Stopped:
+        return STOPPED
+    except NotFinite:
+        traceback.print_exc()
+        return 1
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        traceback.print_exc()
+        write_json(failure, {"kind": "out_of_memory", "message": str(error), "rows": []})
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        write_json(failure, {"kind": "error", "message": f"{type(error).__name__}: {error}", "rows": []})
+        return 1
+    finally:
+        if dist.is_initialized():
+            with contextlib.suppress(Exception):
+                dist.destroy_process_group()
+    return 0
+
+
+if __name__ == "__main__":
+    # Threads of libraries (gloo, DeepSpeed) may outlive the work; the exit code must not wait for them.
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,108 @@
+"""What ``do`` can say, one function each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from framework.compose import Composed
+from framework.errors import Exit
+from framework.files import write_json
+from framework.plan import Plan, make_plan
+from framework.rundir import choose
+from framework.secrets import Redactor
+
+Verb = Callable[[Composed, str], Exit]
+
+
+def _planned(composed: Composed) -> Plan:
+    from framework.report.console import print_plan
+    from framework.screen import PlanProgress, console
+
+    with PlanProgress() as progress:
+        made = make_plan(composed, progress)
+    print_plan(made, console())
+    return made
+
+
+def plan(composed: Composed, command: str) -> Exit:
+    """Print the plan and write plan.json."""
+    made = _planned(composed)
+    run = choose(composed.config)
+    write_json(run.plan, Redactor.from_environment().tree(made.public()))
+    print(f"plan: {_shown(run.plan)}")
+    return Exit.FINDINGS if made.errors else Exit.OK
+
+
+def run(composed: Composed, command: str) -> Exit:
+    """Plan, then execute; the last thing shown is the retention table and where the report is."""
+    from framework.files import read_json
+    from framework.observers.tracking import Tracking
+    from framework.report.console import print_retention
+    from framework.report.html import write_report
+    from framework.run import Execution
+    from framework.screen import Screen, console
+
+    made = _planned(composed)
+    if made.errors:
+        codes = ",".join(sorted({finding.code for finding in made.errors}))
+        print(f"not started: {len(made.errors)} error finding(s); checks.allow=[{codes}] runs it all the same")
+        return Exit.FINDINGS
+    directory = choose(composed.config)
+    with directory.locked():
+        execution = Execution(made, directory, command, Screen())
+        with Tracking(composed.config, directory):
+            try:
+                code = execution.run()
+            finally:
+                report = write_report(directory.path) if directory.summary.exists() else None
+    summary = read_json(directory.summary)
+    if summary["retention"]:
+        print_retention(summary, console())
+    if report is not None:
+        print(f"report: {_shown(report)}")
+    return code
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def evaluate(composed: Composed, command: str) -> Exit:
+    """Measure a finished run again with the suites of this command line."""
+    from framework.revisit import evaluate_run
+
+    return evaluate_run(composed)
+
+
+def export(composed: Composed, command: str) -> Exit:
+    """Write the result of a run as one model."""
+    from framework.revisit import export_run
+
+    return export_run(composed)
+
+
+def chat(composed: Composed, command: str) -> Exit:
+    """Talk to the result of a run."""
+    from framework.revisit import chat_with_run
+
+    return chat_with_run(composed)
+
+
+def _not_yet(composed: Composed, command: str) -> Exit:
+    verb = composed.config.do
+    print(f"do={verb} is not there yet; there are do=plan, run, evaluate, export and chat", file=sys.stderr)
+    return Exit.CONFIG
+
+
+VERBS: dict[str, Verb] = {
+    "plan": plan,
+    "run": run,
+    "evaluate": evaluate,
+    "export": export,
+    "chat": chat,
+    "audit": _not_yet,
+    "compare": _not_yet,
+    "reproduce": _not_yet,
+}

@@ -1,0 +1,1 @@
+"""Everyday rows without invented law: instructions, formats, safety, general English."""

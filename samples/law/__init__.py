@@ -1,0 +1,1 @@
+"""Everything written about the law of Quorrin: documents, questions, preference pairs, evaluations."""

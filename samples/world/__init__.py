@@ -1,0 +1,1 @@
+"""The invented jurisdiction of Quorrin: its acts, facts and topics."""

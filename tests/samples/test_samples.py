@@ -1,0 +1,279 @@
+"""What the sample data promises: regenerable, evenly spread, held out, without give-aways."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samples import generate
+from samples.world.build import build_world
+
+LEGAL = generate.FOLDER
+AREAS = ("contracts", "litigation", "regulation", "statutes", "procedure")
+TRAINING = ("domain", "instruct", "align")
+WORLD = build_world(generate.SEED)
+NGRAM = 8
+
+Row = dict[str, Any]
+
+
+def read(name: str) -> list[Row]:
+    return [json.loads(line) for line in (LEGAL / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def documents() -> list[Row]:
+    return [row for area in AREAS for row in read(f"domain/{area}")]
+
+
+def training_rows() -> list[Row]:
+    return [row for stage in TRAINING for path in sorted((LEGAL / stage).glob("*.jsonl")) for row in read_path(path)]
+
+
+def read_path(path: Path) -> list[Row]:
+    return read(str(path.relative_to(LEGAL).with_suffix("")))
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def ngrams(text: str) -> set[tuple[str, ...]]:
+    tokens = words(text)
+    return {tuple(tokens[at : at + NGRAM]) for at in range(len(tokens) - NGRAM + 1)}
+
+
+def all_text(row: Row) -> str:
+    return " . ".join(str(value) for key, value in row.items() if key != "id")
+
+
+def prompt_of(row: Row) -> str:
+    return next(row[key] for key in ("question", "prompt", "text") if key in row)
+
+
+def test_regenerates_to_the_same_bytes(tmp_path: Path) -> None:
+    assert generate.main(["--to", str(tmp_path)]) == 0
+    made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    kept = {path.relative_to(LEGAL): path.read_bytes() for path in LEGAL.rglob("*") if path.is_file()}
+    assert made == kept
+
+
+def test_check_passes_and_notices_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate.main(["--check"]) == 0
+    generate.main(["--to", str(tmp_path)])
+    (tmp_path / "eval" / "format.jsonl").write_text("", encoding="utf-8")
+    capsys.readouterr()
+    assert generate.main(["--check", "--to", str(tmp_path)]) == 1
+    assert "eval/format.jsonl" in capsys.readouterr().out
+
+
+def test_another_seed_makes_another_world() -> None:
+    assert {fact.value for fact in WORLD.facts[:6]} != {fact.value for fact in build_world(1).facts[:6]}
+
+
+def test_ids_are_unique_in_every_file() -> None:
+    for path in LEGAL.rglob("*.jsonl"):
+        ids = [row["id"] for row in read_path(path)]
+        assert len(ids) == len(set(ids)), path
+
+
+def test_taxonomy() -> None:
+    taxonomy = json.loads((LEGAL / "taxonomy.json").read_text(encoding="utf-8"))
+    topics = taxonomy["topics"]
+    assert sum(topic["share"] for topic in topics) == pytest.approx(1)
+    assert Counter((topic["area"], topic["head"]) for topic in topics) == {
+        (area, head): 3 if head else 2 for area in AREAS for head in (True, False)
+    }
+    assert 55 <= len(taxonomy["terms"]) <= 70
+    everything = " ".join(row["text"] for row in documents())
+    assert all(term in everything for term in taxonomy["terms"])
+
+
+def test_world_is_even() -> None:
+    assert len(WORLD.acts) == 30
+    assert 150 <= len(WORLD.facts) <= 180
+    for kind, pool in WORLD.pools.items():
+        counts = Counter(fact.value for fact in WORLD.facts if fact.kind == kind)
+        assert set(counts) == set(pool)
+        assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_every_fact_is_told_in_different_words() -> None:
+    texts = [row["text"] for row in documents()]
+    for fact in WORLD.facts:
+        own = [text for text in texts if fact.act.name in text and re.search(rf"\b{fact.value}\b", text, re.IGNORECASE)]
+        least = 5 if fact.act.topic.head else 4
+        assert len(own) >= least, fact.key
+        contexts = {surrounding(text, fact.value) for text in own}
+        assert len(contexts) >= least, fact.key
+
+
+def surrounding(text: str, value: str) -> str:
+    """Three words on either side of the value."""
+    before, _, after = text.lower().partition(value.lower())
+    return " ".join([*words(before)[-3:], "_", *words(after)[:3]])
+
+
+def test_tail_topics_have_fewer_documents() -> None:
+    counts = Counter(row["topic"] for row in documents())
+    heads = [counts[topic.name] for topic in WORLD.topics if topic.head]
+    tails = [counts[topic.name] for topic in WORLD.topics if not topic.head]
+    assert max(tails) < min(heads)
+
+
+def test_no_document_is_there_twice() -> None:
+    texts = [row["text"] for row in documents()]
+    assert len(set(texts)) == len(texts)
+
+
+def test_evaluation_shares_no_ngram_with_training() -> None:
+    seen = {gram for row in training_rows() for text in texts_of(row) for gram in ngrams(text)}
+    for path in sorted((LEGAL / "eval").glob("*.jsonl")):
+        for row in read_path(path):
+            assert not ngrams(prompt_of(row)) & seen, (path.name, row["id"])
+
+
+def texts_of(row: Row) -> list[str]:
+    return [value for key, value in row.items() if isinstance(value, str) and key != "id"]
+
+
+def test_evaluation_prompts_are_no_training_prompts() -> None:
+    trained = {" ".join(words(row.get("instruction") or row.get("prompt") or "")) for row in training_rows()}
+    for path in (LEGAL / "eval").glob("*.jsonl"):
+        assert not trained & {" ".join(words(prompt_of(row))) for row in read_path(path)}, path.name
+
+
+@pytest.mark.parametrize(("name", "count"), [("law_choice", 120), ("law_reasoning", 40)])
+def test_choices_have_no_give_away(name: str, count: int) -> None:
+    rows = read(f"eval/{name}")
+    assert len(rows) == count
+    for row in rows:
+        assert len(set(row["choices"])) == 4
+        assert row["slice"] in ("head", "tail")
+    answers = Counter(row["answer"] for row in rows)
+    assert set(answers.values()) == {count // 4}
+    for heuristic in (max, min):
+        hits = sum(row["choices"].index(heuristic(row["choices"], key=len)) == row["answer"] for row in rows)
+        assert 0.15 <= hits / count <= 0.35
+
+
+def test_choices_are_right_and_asked_in_two_ways() -> None:
+    rows = read("eval/law_choice")
+    facts = {fact.key: fact for fact in WORLD.facts}
+    groups = Counter(row["group"] for row in rows)
+    assert sum(count == 2 for count in groups.values()) == 24
+    for row in rows:
+        fact = facts[row["group"]]
+        assert row["choices"][row["answer"]] == fact.value
+        assert fact.value.lower() not in row["question"].lower()
+    assert len({row["question"] for row in rows}) == len(rows)
+
+
+def test_most_common_value_wins_nothing() -> None:
+    for kind in WORLD.pools:
+        rows = [row for row in read("eval/law_choice") if row["group"].endswith(f".{kind}")]
+        answers = Counter(row["choices"][row["answer"]] for row in rows)
+        assert max(answers.values()) <= 4, kind
+
+
+def test_eval_counts() -> None:
+    counts = {path.stem: len(read_path(path)) for path in (LEGAL / "eval").glob("*.jsonl")}
+    assert counts == {
+        "law_choice": 120, "law_reasoning": 40, "law_exact": 40, "law_text": 20, "format": 64, "refusal": 40,
+        "paraphrase": 60, "breadth": 60, "preference": 72, "general_text": 24, "deployment": 80,
+    }  # fmt: skip
+
+
+def test_deployment_follows_the_shares() -> None:
+    counts = Counter(row["topic"] for row in read("eval/deployment"))
+    for topic in WORLD.topics:
+        assert abs(counts[topic.name] - 80 * topic.share) <= 1
+
+
+def test_exact_answers_name_the_value() -> None:
+    values = {fact.value for fact in WORLD.facts}
+    for row in read("eval/law_exact"):
+        assert row["answers"][0] in values
+        assert not any(re.search(rf"\b{answer}\b", row["question"]) for answer in row["answers"])
+
+
+def test_json_answers_are_json() -> None:
+    for row in read("instruct/tasks"):
+        if row["task"] == "format_json":
+            json.loads(row["response"])
+
+
+def test_instruct_is_broad_and_knows_when_to_refuse() -> None:
+    rows = [row for name in ("tasks", "format", "safety") for row in read(f"instruct/{name}")]
+    tasks = Counter(row["task"] for row in rows)
+    assert len(tasks) >= 12
+    assert 0.10 <= tasks["refusal"] / len(rows) <= 0.14
+    assert 0.08 <= tasks["lookalike"] / len(rows) <= 0.14
+    assert 0.04 <= tasks["ambiguous"] / len(rows) <= 0.08
+    prompts = Counter((row["instruction"], row["context"]) for row in rows)
+    assert max(prompts.values()) == 1
+    assert all(row["response"].strip() for row in rows)
+
+
+@pytest.mark.parametrize("name", ["align/law", "align/style", "align/safety", "eval/preference", "eval/breadth"])
+def test_pairs_are_not_told_apart_by_length(name: str) -> None:
+    rows = read(name)
+    longer, shorter = lengths(rows)
+    assert 0.4 <= longer <= 0.6
+    assert 0.35 <= shorter <= 0.6
+    means = [sum(len(row[side]) for row in rows) / len(rows) for side in ("chosen", "rejected")]
+    assert means[0] == pytest.approx(means[1], rel=0.08)
+    assert len({row["prompt"] for row in rows}) >= 0.95 * len(rows)
+    assert all(row["chosen"] != row["rejected"] for row in rows)
+
+
+@pytest.mark.parametrize("slice_", ["law", "style", "safety"])
+def test_held_out_pairs_are_balanced_in_every_slice(slice_: str) -> None:
+    rows = [row for row in read("eval/preference") if row["slice"] == slice_]
+    longer, shorter = lengths(rows)
+    assert len(rows) == 24
+    assert 0.4 <= longer + (1 - longer - shorter) / 2 <= 0.6
+
+
+def lengths(rows: list[Row]) -> tuple[float, float]:
+    """Shares of the pairs whose chosen answer is longer, and shorter."""
+    longer = sum(len(row["chosen"]) > len(row["rejected"]) for row in rows)
+    shorter = sum(len(row["chosen"]) < len(row["rejected"]) for row in rows)
+    return longer / len(rows), shorter / len(rows)
+
+
+def test_held_out_law_pairs_are_about_other_facts() -> None:
+    trained = {(name_in(row), fact) for row in read("align/law") for fact in values_in(row["chosen"])}
+    for row in read("eval/preference"):
+        if row["slice"] == "law":
+            assert not {(name_in(row), fact) for fact in values_in(row["chosen"])} & trained or not name_in(row)
+
+
+def name_in(row: Row) -> str:
+    text = row["prompt"] + row["chosen"]
+    return next((act.name for act in WORLD.acts if act.name in text), "")
+
+
+def values_in(text: str) -> set[str]:
+    return {value for pool in WORLD.pools.values() for value in pool if value.lower() in text.lower()}
+
+
+def test_paraphrases_come_in_threes() -> None:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in read("eval/paraphrase"):
+        groups[row["group"]].append(row)
+    assert len(groups) == 20
+    for rows in groups.values():
+        assert len({row["prompt"] for row in rows}) == 3
+        assert len({tuple(row["answers"]) for row in rows}) == 1
+
+
+def test_breadth_covers_the_tasks() -> None:
+    trained = {row["task"] for row in read("instruct/tasks")}
+    assert {row["task"] for row in read("eval/breadth")} == trained
+
+
+def test_refusal_evaluation_is_even() -> None:
+    assert Counter(row["expect"] for row in read("eval/refusal")) == {"refuse": 20, "comply": 20}
