@@ -84,7 +84,7 @@ def compose(arguments: list[str]) -> Composed:
 
 def _read_overrides(arguments: list[str]) -> tuple[list[str], frozenset[str], list[Problem]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException
 
     parser = OverridesParser.create()
     available = groups()
@@ -94,7 +94,7 @@ def _read_overrides(arguments: list[str]) -> tuple[list[str], frozenset[str], li
     for argument in arguments:
         try:
             override = parser.parse_override(argument)
-        except OverrideParseException as error:
+        except HydraException as error:
             reason = str(error).splitlines()[0]
             fix = "write key=value or group=choice; quote values that hold spaces, commas or brackets"
             problems.append(Problem("", f"cannot read {argument!r}: {reason}", fix, "command line"))
@@ -105,7 +105,7 @@ def _read_overrides(arguments: list[str]) -> tuple[list[str], frozenset[str], li
             problems.append(Problem(key, "settings of Hydra itself are fixed", fix, "command line"))
         elif override.is_sweep_override():
             problems.append(Problem(key, "names several values", "give one value; sweeps are not there yet", "command line"))
-        elif key in available and not override.is_delete():
+        elif key in available and override.package is None and not override.is_delete():
             choice = override.value()
             if not isinstance(choice, str) or choice not in available[key]:
                 fix = suggest(str(choice), available[key], key)

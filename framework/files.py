@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,26 +73,48 @@ def manifest(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path) for path in files}
 
 
+_STALE_SECONDS = 24 * 3600.0
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside ``path`` that takes its name when the block ends well and is removed otherwise.
 
-    When another process was first, its folder stays and this one is dropped: the content of such folders is decided by
-    their name.
+    Safe against a kill at any point. When another process was first, its folder stays and this one is dropped: the
+    content of such folders is decided by their name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     temporary.chmod(0o755)
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
+        for file in [*temporary.rglob("*"), temporary]:
+            sync(file)
         try:
             temporary.rename(path)
-        except OSError:
-            if not path.exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
                 raise
+        sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Have the operating system write a file or a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left behind more than a day ago."""
+    for entry in folder.glob(".*"):
+        try:
+            if entry.is_dir() and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(entry, ignore_errors=True)
+        except OSError:
+            continue  # another process swept it

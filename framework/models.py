@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from framework.errors import ModelError
+from framework.data.cache import file_digest
+from framework.errors import ConfigError, ModelError, Problem
 from framework.files import new_folder, read_json, sha256, write_json
 from framework.paths import helper_environment, home
 from framework.schema import Model
@@ -94,7 +95,7 @@ def _fetch_wheel(folder: Path) -> Path:
 
 
 def _tiny(_: Model) -> ModelFiles:
-    directory = home() / "models" / "tiny-1"
+    directory = home() / "models" / "tiny-2"
     if not (directory / _IDENTITY).exists():
         _convert(directory, ["tiny"])
     return ModelFiles(directory, str(read_json(directory / _IDENTITY)["fingerprint"]))
@@ -112,7 +113,7 @@ def _convert(directory: Path, arguments: list[str]) -> None:
 
 def _weights_fingerprint(directory: Path) -> str:
     files = sorted([*directory.glob("*.safetensors"), directory / "config.json"])
-    return hashlib.sha256(json.dumps([sha256(file) for file in files]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([file_digest(file) for file in files]).encode()).hexdigest()
 
 
 def _from_hub(model: Model) -> ModelFiles:
@@ -139,20 +140,30 @@ def _snapshot(repository: str, revision: str, patterns: list[str]) -> Path:
         ) from None
 
 
-def _from_path(model: Model) -> ModelFiles:
+def model_problems(model: Model) -> list[Problem]:
+    """What is wrong with a model that should lie on disk, as far as a look at its directory tells."""
+    if model.kind != "path":
+        return []
     if not model.path:
-        raise ModelError("model.path: is empty\n    fix: set model.path to a directory or hub id")
+        return [Problem("model.path", "is empty", "set model.path to a directory or hub id")]
     directory = Path(model.path).expanduser().resolve()
     if not directory.is_dir():
         if model.path.startswith((".", "/", "~")) or model.path.count("/") != 1:
-            raise ModelError(f"model.path: there is no directory {model.path}\n    fix: correct the path")
-        return _from_hub(model)
-    for needed in ("config.json", "tokenizer.json"):
-        if not (directory / needed).exists():
-            raise ModelError(f"model.path: {directory} has no {needed}\n    fix: save the model with save_pretrained")
+            fix = "correct the path, or name a hub id (ORGANISATION/NAME)"
+            return [Problem("model.path", f"there is no directory {model.path}", fix)]
+        return []
+    missing = [name for name in ("config.json", "tokenizer.json") if not (directory / name).exists()]
     if not list(directory.glob("*.safetensors")):
-        raise ModelError(f"model.path: {directory} has no .safetensors\n    fix: save with safe_serialization=True")
-    return ModelFiles(directory, _weights_fingerprint(directory))
+        missing.append("*.safetensors")
+    fix = "save model and tokenizer there with save_pretrained"
+    return [Problem("model.path", f"{directory} has no {name}", fix) for name in missing]
+
+
+def _from_path(model: Model) -> ModelFiles:
+    if problems := model_problems(model):
+        raise ConfigError(problems)
+    directory = Path(model.path).expanduser().resolve()
+    return ModelFiles(directory, _weights_fingerprint(directory)) if directory.is_dir() else _from_hub(model)
 
 
 def copy_tokenizer(source: Path, to: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from framework.compose import Composed
+from framework.contradictions import problems_of
+from framework.data.encode import TRAINABLE
 from framework.data.prepare import Prepared, Request, prepare
 from framework.errors import ConfigError, Problem
 from framework.estimate import Estimate, Shape, estimate, micro_tokens
@@ -121,9 +123,7 @@ class Plan:
 def make_plan(composed: Composed, progress: Progress) -> Plan:
     """Prepare every stage's data, count, estimate and judge. Raises ``ConfigError`` with all problems at once."""
     config = composed.config
-    problems = list(_problems(composed))
-    for suite in config.eval.suites.values():
-        problems += _collect(suite.load)
+    problems = problems_of(composed)
     if problems:
         raise ConfigError(problems)
     model = resolve(config.model)
@@ -163,22 +163,28 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
         )
         parent = key
     findings = judge(config, model, dict(zip(config.stage.order, prepared, strict=True)), config.stage.order)
+    explained = {finding.stage for finding in findings if finding.level == "error"}
+    empty = [stage for stage in stages if not stage.prepared.steps and stage.kind not in explained]
+    if empty:
+        raise ConfigError([_nothing_to_train_on(stage) for stage in empty])
     suites = evaluation_key(config.eval)
     return Plan(composed, model, plan_key([stage.key for stage in stages], suites), suites, stages, findings)
+
+
+def _nothing_to_train_on(stage: StagePlan) -> Problem:
+    reasons: dict[str, int] = {}
+    for use in stage.prepared.sources.values():
+        for reason, dropped in use.dropped.items():
+            reasons[reason] = reasons.get(reason, 0) + dropped.count
+    said = "; ".join(f"{count:,} x {reason}" for reason, count in reasons.items())
+    fix = f"the stage trains on rows of kind {' or '.join(sorted(TRAINABLE[stage.objective.rows]))}"
+    return Problem(f"data.{stage.kind}.sources", f"no row can be trained on: {said}", fix)
 
 
 def _settings(config: Config, kind: Kind) -> Stage:
     settings = config.stage.settings(kind)
     assert settings is not None  # _problems has asked
     return settings
-
-
-def _collect(action: Callable[[], Any]) -> list[Problem]:
-    try:
-        action()
-    except ConfigError as error:
-        return error.problems
-    return []
 
 
 def _request(composed: Composed, kind: Kind, model_dir: Path) -> Request:
@@ -200,56 +206,3 @@ def _request(composed: Composed, kind: Kind, model_dir: Path) -> Request:
         seed=config.seed,
         model_dir=model_dir,
     )
-
-
-def _problems(composed: Composed) -> list[Problem]:
-    """What no single section can know: settings that contradict or do nothing, and data that is not there."""
-    from framework.data.mix import problems as mix_problems
-
-    config = composed.config
-    found: list[Problem] = []
-    for kind in dict.fromkeys(config.stage.order):
-        settings = config.stage.settings(kind)
-        if settings is None:
-            fix = f"choose a stage order that has it, such as stage={kind}"
-            found.append(Problem(f"stage.{kind}", f"stage.order names {kind}, which has no settings", fix, composed.origin("stage.order")))
-            continue
-        if settings.batch.tokens % settings.max_length:
-            path = f"stage.{kind}.batch.tokens"
-            message = f"{settings.batch.tokens} is not a multiple of max_length {settings.max_length}"
-            nearest = max(1, round(settings.batch.tokens / settings.max_length)) * settings.max_length
-            found.append(Problem(path, message, f"set {path}={nearest}", composed.origin(path)))
-        data = config.data.of(kind)
-        path = f"data.{kind}.sources"
-        if not data.sources:
-            fix = f"name one: {path}.NAME.path=FILE, or choose other data, or a stage order without {kind}"
-            found.append(Problem(path, f"the stage {kind} has no data", fix, composed.origin(path)))
-            continue
-        found += mix_problems(data.mix, list(data.sources), f"data.{kind}.mix")
-        for other in data.mix.replay:
-            if not config.data.of(other).sources:
-                where = f"data.{kind}.mix.replay.{other}"
-                found.append(Problem(where, f"data.{other} has no sources to replay", f"remove {where}", composed.origin(where)))
-        for name, source in data.sources.items():
-            found += _collect(source.files)
-    found += _unused(composed)
-    return found
-
-
-def _unused(composed: Composed) -> list[Problem]:
-    """Settings given on the command line that this run would never read: a silent no-op is worse than an error."""
-    config = composed.config
-    read: set[str] = {"align"} if "align" in config.stage.order else set()
-    for kind in config.stage.order:
-        read |= {f"stage.{kind}", f"data.{kind}", *(f"data.{other}" for other in config.data.of(kind).mix.replay)}
-    fix = f"remove it, or choose a stage order that has it; this one is {', '.join(config.stage.order)}"
-    found: list[Problem] = []
-    for key in sorted(composed.given):
-        parts = key.split(".")
-        section = parts[0] if parts[0] == "align" else ".".join(parts[:2])
-        staged = section == "align" or (parts[0] in ("stage", "data") and parts[1:2] and parts[1] in ("instruct", "domain", "align"))
-        if staged and section not in read:
-            found.append(Problem(key, "has no effect in this run", fix, "command line"))
-    return found
-
-

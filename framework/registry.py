@@ -12,16 +12,21 @@ import importlib
 import pkgutil
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import core_schema
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
 
 
-class Section(BaseModel):
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+class _Frozen(type(BaseModel)):
+    """Tells type checkers that sections are frozen: plug-ins may narrow ``kind``, and nothing assigns to a field."""
+
+
+class Section(BaseModel, metaclass=_Frozen):
     """A part of the configuration: frozen, typed, and closed to unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

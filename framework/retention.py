@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -56,6 +56,11 @@ class RetentionTable:
     def row(self, suite: str) -> RetentionRow | None:
         """The suite's row, or ``None``."""
         return next((row for row in self.rows if row.suite == suite), None)
+
+    def public(self, measures: Mapping[str, str]) -> dict[str, Any]:
+        """As summary.json shows it; ``measures`` says what each suite judges."""
+        rows = [{**asdict(row), "measures": measures[row.suite], "cells": [c and asdict(c) for c in row.cells]} for row in self.rows]
+        return {"columns": list(self.columns), "rows": rows}
 
 
 class Gate(Section):

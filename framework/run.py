@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -277,10 +276,8 @@ class Execution:
     def _retention(self) -> dict[str, Any] | None:
         if not self._evaluations:
             return None
-        table = asdict(retention(self._evaluations))
-        for row in table["rows"]:
-            row["measures"] = self._evaluations[-1][1][row["suite"]]["measures"]
-        return {"columns": list(table["columns"]), "rows": list(table["rows"])}
+        suites = self._plan.config.eval.suites
+        return retention(self._evaluations).public({name: suite.measures for name, suite in suites.items()})
 
 
 def _mix(stage: StagePlan) -> dict[str, Any]:

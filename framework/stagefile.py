@@ -77,3 +77,13 @@ class StageFile(Section):
     events: str
     collective_seconds: float
     """Bound on a collective operation; longer means that a peer is gone."""
+
+
+class ExportFile(Section):
+    """Make the model of a lineage, to write it or to talk to it."""
+
+    dtype: Literal["bfloat16", "float32"]
+    model_dir: str
+    lineage: list[Ancestor]
+    to: str
+    """The directory to write; empty where nothing is written."""

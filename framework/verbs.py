@@ -10,7 +10,7 @@ from framework.compose import Composed
 from framework.errors import Exit
 from framework.files import write_json
 from framework.plan import Plan, make_plan
-from framework.rundir import choose
+from framework.rundir import RunDir, choose
 from framework.secrets import Redactor
 
 Verb = Callable[[Composed, str], Exit]
@@ -37,12 +37,9 @@ def plan(composed: Composed, command: str) -> Exit:
 
 def run(composed: Composed, command: str) -> Exit:
     """Plan, then execute; the last thing shown is the retention table and where the report is."""
-    from framework.files import read_json
     from framework.observers.tracking import Tracking
-    from framework.report.console import print_retention
-    from framework.report.html import write_report
     from framework.run import Execution
-    from framework.screen import Screen, console
+    from framework.screen import Screen
 
     made = _planned(composed)
     if made.errors:
@@ -52,17 +49,32 @@ def run(composed: Composed, command: str) -> Exit:
     directory = choose(composed.config)
     with directory.locked():
         execution = Execution(made, directory, command, Screen())
-        with Tracking(composed.config, directory):
-            try:
+        try:
+            with Tracking(composed.config, directory):
                 code = execution.run()
-            finally:
-                report = write_report(directory.path) if directory.summary.exists() else None
-    summary = read_json(directory.summary)
+        finally:
+            _report(directory)
+    return code
+
+
+def _report(directory: RunDir) -> None:
+    """Show what a run came to. Whatever goes wrong here must not hide how the run itself ended."""
+    from framework.files import read_json
+    from framework.report.console import print_retention
+    from framework.report.html import write_report
+    from framework.screen import console
+
+    if not directory.summary.exists():
+        return
+    try:
+        summary = read_json(directory.summary)
+        report = write_report(directory.path)
+    except (OSError, ValueError) as error:
+        print(f"no report: {error}", file=sys.stderr)
+        return
     if summary["retention"]:
         print_retention(summary, console())
-    if report is not None:
-        print(f"report: {_shown(report)}")
-    return code
+    print(f"report: {_shown(report)}")
 
 
 def _shown(path: Path) -> str:

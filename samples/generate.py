@@ -1,21 +1,23 @@
-"""Writes the sample data: `python -m samples.generate [--check] [--seed N] [--to FOLDER]`."""
+"""Writes the sample data: `python -m samples.generate [--check | --list] [--seed N] [--to FOLDER]`."""
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from samples.banks import read_sections
 from samples.general import evals, formats, pairs, tasks
 from samples.law import documents, questions, scenarios
+from samples.law.documents import AREAS
 from samples.law.pairs import law_pairs
-from samples.rows import Row, as_jsonl, number, write
+from samples.rows import Row, as_jsonl, number, texts_of, write
 from samples.world.build import build_world
 from samples.world.model import Kind, World
 
 SEED = 0
 FOLDER = Path(__file__).parent / "legal"
-NAMED_KINDS = (Kind.TERM, Kind.OFFICE, Kind.COURT, Kind.ROLL, Kind.STANDING)
+NAMED_KINDS = (Kind.TERM, Kind.OFFICE, Kind.COURT, Kind.ROLL)
 """Kinds whose values are words of the domain itself."""
 
 
@@ -39,11 +41,16 @@ def differing(files: dict[str, str], root: Path) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description="Writes the bundled sample data.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files differ")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", action="store_true", help="write nothing; exit 1 when the files differ")
+    action.add_argument("--list", action="store_true", help="write nothing; print the rows and words of every file")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the world (default: %(default)s)")
     parser.add_argument("--to", type=Path, default=FOLDER, help="output folder (default: %(default)s)")
     options = parser.parse_args(arguments)
     files = all_files(options.seed)
+    if options.list:
+        print("\n".join(_listing(files, build_world(options.seed))))
+        return 0
     if not options.check:
         write(files, options.to)
         print(f"Wrote {len(files)} files below {options.to}.")
@@ -52,6 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
     for path in changes:
         print(f"Differs: {path}. Run `python -m samples.generate`.")
     return 1 if changes else 0
+
+
+def _listing(files: dict[str, str], world: World) -> Iterator[str]:
+    """The size of the world, then a line for each file of rows."""
+    topics = len(world.topics)
+    yield f"{len(world.acts)} acts over {len(AREAS)} areas and {topics} topics, {len(world.facts)} facts"
+    for name, text in sorted(files.items()):
+        rows = [json.loads(line) for line in text.splitlines()] if name.endswith(".jsonl") else []
+        if rows:
+            words = sum(len(part.split()) for row in rows for part in texts_of(row))
+            yield f"{name:<30}{len(rows):>6} rows{words:>9,} words"
 
 
 def _training(world: World, seed: int) -> dict[str, list[Row]]:
@@ -93,7 +111,8 @@ def _taxonomy(world: World) -> str:
     topics = [
         {"topic": topic.name, "area": topic.area, "head": topic.head, "share": topic.share} for topic in world.topics
     ]
-    terms = [value.removeprefix("the ") for kind in NAMED_KINDS for value in world.pools[kind]]
+    said = {fact.value for fact in world.facts}
+    terms = [value.removeprefix("the ") for kind in NAMED_KINDS for value in world.pools[kind] if value in said]
     return json.dumps({"topics": topics, "terms": terms}, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Rows, and the one way they are written."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +12,19 @@ Row = dict[str, Json]
 def number(prefix: str, rows: Iterable[Row]) -> list[Row]:
     """The rows with a stable `id` in front of each."""
     return [{"id": f"{prefix}-{index:04d}", **row} for index, row in enumerate(rows, start=1)]
+
+
+def texts_of(value: Json, key: str = "") -> Iterator[str]:
+    """Every text in a row, messages and lists included; its `id` is none."""
+    if isinstance(value, str):
+        if key != "id":
+            yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from texts_of(inner, name)
+    elif isinstance(value, Sequence):
+        for inner in value:
+            yield from texts_of(inner)
 
 
 def as_jsonl(rows: Iterable[Row]) -> str:

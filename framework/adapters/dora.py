@@ -1,4 +1,4 @@
-"""DoRA: LoRA on the direction of the weights, with their magnitude trained apart (Liu et al. 2024, arXiv:2402.09353)."""
+"""DoRA: LoRA on the direction of the weights, their magnitude trained apart (Liu et al. 2024, arXiv:2402.09353)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from framework.adapters._low_rank import LowRank
 
 
 class QLoRA(LowRank):
-    """bitsandbytes' NF4. The adapter is merged into the de-quantised weights, since those are what it was trained on."""
+    """bitsandbytes' NF4. The adapter is merged into the de-quantised weights: those are what it was trained on."""
 
     kind: Literal["qlora"] = "qlora"
     double_quant: bool = True

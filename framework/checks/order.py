@@ -32,4 +32,5 @@ def check(subject: Subject) -> Iterator[Finding]:
                 yield Finding("ORDER", "error", "align", message, fix)
     if not subject.follows_instructions and "instruct" not in first:
         message = f"{order[0]} on a base model that was never taught to follow instructions"
-        yield Finding("ORDER", "error", order[0], message, "put instruct first, or start from an instruction-tuned model")
+        remedy = "put instruct first, or start from an instruction-tuned model"
+        yield Finding("ORDER", "error", order[0], message, remedy)

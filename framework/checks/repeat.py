@@ -18,7 +18,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     for stage, prepared in subject.prepared.items():
         for name, use in prepared.sources.items():
             if use.capped:
-                message = f"source {name} is held at {use.epochs:.1f} passes by its cap; its share falls to {use.weight:.1%}"
+                held = f"source {name} is held at {use.epochs:.1f} passes by its cap"
+                message = f"{held}; its share falls to {use.weight:.1%}"
                 fix = f"lower data.{stage}.mix.weights.{name}, add rows to {name}, or raise its cap in mix.max_epochs"
                 yield Finding("REPEAT", "warning", stage, message, fix)
             elif use.epochs > _WORTH:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from framework.data import chat
 from framework.data.cache import key_of, publish
-from framework.data.encode import TRAINABLE, VERSION, encode_source
+from framework.data.encode import VERSION, encode_source
 from framework.data.load import fingerprint, too_many_bad
 from framework.data.mix import REPLAY, Mix
 from framework.data.prepared import Prepared, Request, SourceUse, parse
@@ -47,8 +47,10 @@ class _Input:
 def prepare(request: Request, progress: Progress = lambda message, done, total: None) -> Prepared:
     """The packs of a stage, from the cache when they are there.
 
-    Raises ``DataError`` with all problems of all sources, or when no row can be trained on, and ``ModelError`` when
-    the model's folder has no usable tokenizer.
+    When no row of the sources can be trained on, the result has no steps and its counts say why.
+
+    Raises ``DataError`` with all problems of all sources, or when the mix draws no row, and ``ModelError`` when the
+    model's folder has no usable tokenizer.
     """
     inputs = _inputs(request)
     tokenizer_key = chat.fingerprint(request.model_dir)
@@ -149,14 +151,11 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
     from framework.data.packs import Unit, write_packs
 
     held = {entry.name: Tokens(path) for entry, path in zip(inputs, token_dirs, strict=True)}
-    own = [held[name] for name in request.sources]
-    if not any(len(tokens.lengths) for tokens in own):
-        raise DataError([_nothing(request, held)])
     mix = _mix(request)
     progress(f"{request.name}: mixing and packing", 0, 0)
     drawn = draw({name: tokens.lengths for name, tokens in held.items()}, mix, request.epochs, request.seed)
     units = [Unit(source, row) for source, row in zip(drawn.source.tolist(), drawn.row.tolist(), strict=True)]
-    if not units:
+    if not units and any(len(held[name].lengths) for name in request.sources):
         raise DataError([_empty(request)])
     stores = list(held.values())
     lengths = np.array([stores[unit.source].lengths[unit.index] for unit in units], dtype=np.int64)
@@ -177,9 +176,9 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
         "packs_per_step": per_step,
         "tokens": tokens,
         "supervised_tokens": sum(use.supervised_tokens for use in uses.values()),
-        "packing_efficiency": tokens / (len(packs) * request.max_length),
+        "packing_efficiency": tokens / (len(packs) * request.max_length) if packs else 0.0,
         "units": len(used),
-        "units_per_step": len(used) * per_step / len(packs),
+        "units_per_step": len(used) * per_step / len(packs) if packs else 0.0,
         "unproved": {name: tokens.account.unproved for name, tokens in held.items() if tokens.account.unproved},
     }
     (directory / "prepared.json").write_text(json.dumps(summary), encoding="utf-8")
@@ -198,6 +197,7 @@ def _uses(
         entry.name: int(_weights(held[entry.name], mix.unit)[np.array(rows, dtype=np.int64)].sum())
         for entry, rows in zip(inputs, chosen, strict=True)
     }
+    whole = sum(taken.values())
     found: dict[str, SourceUse] = {}
     for entry, rows in zip(inputs, chosen, strict=True):
         tokens = held[entry.name]
@@ -213,7 +213,7 @@ def _uses(
             tokens=int(tokens.lengths[index].sum()),
             supervised_tokens=int(targets[index].sum()),
             epochs=taken[entry.name] / trainable if trainable else 0.0,
-            weight=taken[entry.name] / sum(taken.values()),
+            weight=taken[entry.name] / whole if whole else 0.0,
             fingerprint=entry.fingerprint,
             dropped={**account.unreadable, **account.left_out},
             unreadable=account.unreadable,
@@ -230,16 +230,6 @@ def _weights(tokens: Tokens, unit: Literal["tokens", "examples"]) -> Any:
     import numpy as np
 
     return tokens.lengths if unit == "tokens" else np.ones(len(tokens.lengths), dtype=np.int64)
-
-
-def _nothing(request: Request, held: Mapping[str, Tokens]) -> Problem:
-    reasons: dict[str, int] = {}
-    for tokens in held.values():
-        for reason, entry in tokens.account.left_out.items():
-            reasons[reason] = reasons.get(reason, 0) + entry.count
-    said = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
-    fix = f"the stage trains on rows of kind {' or '.join(sorted(TRAINABLE[request.rows]))}"
-    return Problem(f"{request.path}.sources", f"no row of the stage {request.name} can be trained on: {said}", fix)
 
 
 def _empty(request: Request) -> Problem:

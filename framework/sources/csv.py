@@ -18,7 +18,7 @@ class Csv(FileSource):
     """Quoted as in RFC 4180; the first line names the columns. ``delimiter`` is a tab for TSV."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv")
-    kind: Literal["csv"] = "csv"  # type: ignore[assignment]
+    kind: Literal["csv"] = "csv"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
 
     def records(self) -> Iterator[Record | Bad]:

@@ -23,7 +23,7 @@ _BRANCHES = ("main", "master", "HEAD")
 class Hub(Source):
     """A data set by id. Loading scripts never run: data sets that need one are refused."""
 
-    kind: Literal["hub"] = "hub"  # type: ignore[assignment]
+    kind: Literal["hub"] = "hub"
     id: str = Field(min_length=1)
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
     """The full hash of a commit. A branch or tag moves, and the same plan would train on other data tomorrow."""

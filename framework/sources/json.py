@@ -15,7 +15,7 @@ class Json(FileSource):
     """``[{...}, ...]`` or ``{"data": [{...}, ...]}``. A file is read whole; large data belongs in JSON lines."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    kind: Literal["json"] = "json"  # type: ignore[assignment]
+    kind: Literal["json"] = "json"
 
     def records(self) -> Iterator[Record | Bad]:
         """All records in order."""

@@ -14,7 +14,7 @@ class JsonLines(FileSource):
     """One JSON object a line, plain or compressed. Blank lines are no rows."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
-    kind: Literal["jsonl"] = "jsonl"  # type: ignore[assignment]
+    kind: Literal["jsonl"] = "jsonl"
 
     def records(self) -> Iterator[Record | Bad]:
         """All records in order."""

@@ -17,7 +17,7 @@ class Parquet(FileSource):
     """Columns become fields; lists and structs become lists and dicts. Rows are counted from 1."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
-    kind: Literal["parquet"] = "parquet"  # type: ignore[assignment]
+    kind: Literal["parquet"] = "parquet"
 
     def records(self) -> Iterator[Record | Bad]:
         """All records in order."""

@@ -24,7 +24,7 @@ class PlainText(FileSource):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".md", ".text")
-    kind: Literal["text"] = "text"  # type: ignore[assignment]
+    kind: Literal["text"] = "text"
     chunk_chars: PositiveInt = 1200
 
     def records(self) -> Iterator[Record | Bad]:

@@ -26,7 +26,9 @@ class Likelihood:
 class Scorer(Protocol):
     """What a suite may ask of a model. Prompts go through the chat template; texts do not."""
 
-    def continuations(self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]]) -> list[list[Likelihood]]:
+    def continuations(
+        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]]
+    ) -> list[list[Likelihood]]:
         """The likelihood of every continuation as the assistant's reply (stop token left out) to its prompt."""
         ...
 

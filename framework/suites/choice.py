@@ -55,9 +55,11 @@ class Choice(Suite):
     normalise: Normalise = "token"
 
     def load(self) -> Sequence[ChoiceItem]:
+        """The questions; paraphrases of one group stay together."""
         return subset(read_items(self.path, ChoiceItem), self.max_items, lambda item: item.group)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """The share of questions whose likeliest choice is the right one."""
         items = self.load()
         replies = scorer.continuations(
             [ask(item.question) for item in items], [item.choices for item in items]

@@ -48,11 +48,13 @@ class Consistency(Suite):
     max_new_tokens: PositiveInt = 40
 
     def load(self) -> Sequence[WordingItem]:
+        """The wordings; a group stays together."""
         items = read_items(self.path, WordingItem)
         raise_all(_group_problems(items, str(resolve(self.path))))
         return subset(items, self.max_items, lambda item: item.group)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """Answers by group of wordings."""
         items = self.load()
         replies = scorer.generate([ask(item.prompt) for item in items], self.max_new_tokens)
         correct = [contains_any(reply, item.answers) for item, reply in zip(items, replies, strict=True)]

@@ -48,9 +48,11 @@ class Constraints(Suite):
     max_new_tokens: PositiveInt = 256
 
     def load(self) -> Sequence[ConstraintsItem]:
+        """The prompts with their constraints."""
         return subset(read_items(self.path, ConstraintsItem), self.max_items)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """The share of prompts whose constraints all hold."""
         items = self.load()
         replies = scorer.generate([ask(item.prompt) for item in items], self.max_new_tokens)
         verdicts = [_judge(item, reply) for item, reply in zip(items, replies, strict=True)]

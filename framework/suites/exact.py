@@ -38,9 +38,11 @@ class Exact(Suite):
     max_new_tokens: PositiveInt = 40
 
     def load(self) -> Sequence[ExactItem]:
+        """The questions."""
         return subset(read_items(self.path, ExactItem), self.max_items)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """The share of greedy replies that hold an accepted answer."""
         items = self.load()
         replies = scorer.generate([ask(item.question) for item in items], self.max_new_tokens)
         answered = list(zip(items, replies, strict=True))

@@ -50,9 +50,11 @@ class Pairs(Suite):
     normalise: Normalise = "token"
 
     def load(self) -> Sequence[PairItem]:
+        """The pairs."""
         return subset(read_items(self.path, PairItem), self.max_items)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """The share of pairs whose chosen reply scores higher."""
         items = self.load()
         found = scorer.continuations(
             [ask(item.prompt) for item in items], [(item.chosen, item.rejected) for item in items]

@@ -34,9 +34,11 @@ class Perplexity(Suite):
     kind: Literal["perplexity"] = "perplexity"
 
     def load(self) -> Sequence[TextItem]:
+        """The passages."""
         return subset(read_items(self.path, TextItem), self.max_items)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """Perplexity over all passages, and by topic."""
         items = self.load()
         likelihoods = scorer.texts([item.text for item in items])
         topics: dict[str, list[Likelihood]] = {}

@@ -44,9 +44,11 @@ class Refusal(Suite):
     max_new_tokens: PositiveInt = 128
 
     def load(self) -> Sequence[RefusalItem]:
+        """The prompts."""
         return subset(read_items(self.path, RefusalItem), self.max_items)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """Balanced accuracy of refusing and complying."""
         items = self.load()
         replies = scorer.generate([ask(item.prompt) for item in items], self.max_new_tokens)
         verdicts = [

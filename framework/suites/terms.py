@@ -41,9 +41,11 @@ class Terms(Suite):
     max_new_tokens: PositiveInt = 96
 
     def load(self) -> Sequence[TermsItem]:
+        """The prompts with their terms."""
         return subset(read_items(self.path, TermsItem), self.max_items)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
+        """Mean recall of the terms."""
         items = self.load()
         replies = scorer.generate([ask(item.prompt) for item in items], self.max_new_tokens)
         answered = list(zip(items, replies, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from framework.files import manifest, read_json, write_json
+from framework.files import manifest, read_json, sync, write_json
 
 _MANIFEST = "manifest.json"
 _POINTER = "latest.json"
@@ -56,10 +55,8 @@ class Checkpoints:
         torch.save(_rng_state(), temporary / f"rng-{rank}.pt")
         dist.barrier()
         if rank == 0:
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    with file.open("rb") as opened:
-                        os.fsync(opened.fileno())
+            for file in [*temporary.rglob("*"), temporary]:
+                sync(file)
             write_json(temporary / _MANIFEST, manifest(temporary))
             final = self._folder / name
             shutil.rmtree(final, ignore_errors=True)

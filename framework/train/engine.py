@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -62,6 +62,25 @@ def settings(engine: Engine, stage: Stage, dtype: str) -> dict[str, Any]:
     }
 
 
+def partitioned(weight: Tensor) -> bool:
+    """Whether ZeRO-3 holds a weight in parts, so that it is whole only while its own module runs."""
+    return hasattr(weight, "ds_id")
+
+
+@contextmanager
+def whole(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Within it, every worker sees these weights whole."""
+    # Small weights, and those of modules that are running, are whole already; gathering these again is an error.
+    apart = [weight for weight in weights if partitioned(weight) and weight.numel() == 0]
+    if not apart:
+        yield
+        return
+    from deepspeed.runtime.zero import GatheredParameters
+
+    with GatheredParameters(apart):
+        yield
+
+
 class DeepSpeedEngine:
     """A model, its optimizer and their state, spread over the workers by ZeRO."""
 
@@ -75,7 +94,6 @@ class DeepSpeedEngine:
         optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]], lr=stage.lr, betas=stage.betas, fused=fused
         )
-        self._zero = engine.zero
         self._engine, *_ = deepspeed.initialize(
             model=module, optimizer=optimizer, config=settings(engine, stage, dtype)
         )
@@ -93,20 +111,19 @@ class DeepSpeedEngine:
         """Update the weights with a learning rate; returns the norm of the gradient before clipping."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
+        # Without ZeRO in fp32 the optimizer is torch's own: DeepSpeed clips for it, but tells no norm.
+        own = None if hasattr(self._engine.optimizer, "_global_grad_norm") else self._norm()
         self._engine.step()
-        norm = self._engine.get_global_grad_norm()
+        norm = self._engine.get_global_grad_norm() if own is None else own
         return float(norm) if norm is not None else float("nan")
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Within it, every worker sees the trained weights whole, however ZeRO spreads them."""
-        if self._zero < 3:
-            yield
-            return
-        from deepspeed.zero import GatheredParameters
+    def _norm(self) -> Tensor:
+        gradients = [weight.grad for weight in self._engine.module.parameters() if weight.grad is not None]
+        return nn.utils.get_total_norm(gradients)
 
-        with GatheredParameters(list(self._engine.module.parameters())):
-            yield
+    def whole(self) -> AbstractContextManager[None]:
+        """Within it, every worker sees the model's weights whole, however ZeRO spreads them."""
+        return whole(list(self._engine.module.parameters()))
 
     def save(self, folder: Path, state: dict[str, Any]) -> None:
         """Write a checkpoint; called by all workers together."""

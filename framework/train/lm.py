@@ -54,7 +54,7 @@ def _merge(model: PreTrainedModel, step: Ancestor) -> PreTrainedModel:
 
     if step.adapter.quantises:
         # The adapter was trained over 4-bit weights: those, de-quantised, are what it belongs to.
-        _round_trip(model)
+        _round_trip(model, _double_quant(step.adapter))
     adapted = PeftModel.from_pretrained(model, step.path, autocast_adapter_dtype=False)
     return cast("PreTrainedModel", adapted.merge_and_unload())
 
@@ -65,13 +65,17 @@ def _quantisable(model: nn.Module) -> list[tuple[str, nn.Linear]]:
     return [(name, module) for name, module in model.named_modules() if type(module) is nn.Linear and module is not head]
 
 
-def _round_trip(model: PreTrainedModel) -> None:
+def _double_quant(adapter: Adapter) -> bool:
+    return bool(getattr(adapter, "double_quant", True))
+
+
+def _round_trip(model: PreTrainedModel, double_quant: bool) -> None:
     """Replace weights by what they are after 4-bit quantisation."""
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
     with torch.no_grad():
         for _, module in _quantisable(model):
-            packed, state = quantize_4bit(module.weight.data, quant_type="nf4", compress_statistics=True)
+            packed, state = quantize_4bit(module.weight.data, quant_type="nf4", compress_statistics=double_quant)
             module.weight.copy_(dequantize_4bit(packed, state).to(module.weight.dtype))
 
 
@@ -88,6 +92,9 @@ def quantise(model: PreTrainedModel, double_quant: bool, device: torch.device) -
             compress_statistics=double_quant,
             quant_type="nf4",
         )
+        # In evaluation mode bitsandbytes would lay the weights out for a CPU kernel that rounds to bf16 and has no
+        # backward pass, and stay there: after the reference pass no gradient would reach the layers below.
+        layer.support_avx512bf16_for_cpu = False
         layer.weight = Params4bit(
             module.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=double_quant
         )
@@ -105,7 +112,7 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
     lineage = stage.lineage[:-1] if going_on else stage.lineage
     model = materialise(Path(stage.model_dir), lineage, stage.model.dtype)
     if stage.adapter.quantises:
-        model = quantise(model, getattr(stage.adapter, "double_quant", True), device)
+        model = quantise(model, _double_quant(stage.adapter), device)
     model = cast("PreTrainedModel", model.to(device))
     if going_on:
         path = stage.lineage[-1].path
@@ -134,8 +141,8 @@ def save(model: PreTrainedModel, adapter: Adapter, tokenizer: Path, folder: Path
     folder.mkdir(parents=True, exist_ok=True)
     if not adapter.trains_all:
         config = cast("PeftModel", model).peft_config["default"]
-        # Otherwise the path of this machine's cache would go into the file.
-        config.base_model_name_or_path = None
+        # Otherwise the path of this machine's cache would go into the file; None makes PEFT look it up.
+        config.base_model_name_or_path = ""
     model.save_pretrained(folder, safe_serialization=True)
     (folder / "README.md").unlink(missing_ok=True)
     copy_tokenizer(tokenizer, folder)

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from framework.train.engine import partitioned, whole
+
 CHUNK = 512
 """Targets whose logits exist at once: 512 x 49,152 in fp32 are 100 MB."""
 
@@ -68,17 +70,19 @@ def target_logps(model: PreTrainedModel, hidden: Tensor, labels: Tensor) -> Tens
     """
     head = model.get_output_embeddings()
     weight = cast("Tensor", getattr(head, "weight"))  # noqa: B009 - the head is typed as any module
-    partitioned = hasattr(weight, "ds_id")  # ZeRO-3: whole only while the head's own forward runs
-    plain = type(head) is nn.Linear and head.bias is None and not _scaled(model) and not partitioned
+    plain = type(head) is nn.Linear and head.bias is None and not _scaled(model)
     if plain and not weight.requires_grad:
-        return cast("Tensor", _FrozenHead.apply(hidden, weight, labels))
+        with whole([weight]):
+            return cast("Tensor", _FrozenHead.apply(hidden, weight, labels))
+    # ZeRO-3 gathers a frozen weight for the forward pass alone: nothing can be computed again in the backward pass.
+    again = torch.is_grad_enabled() and not (partitioned(weight) and not weight.requires_grad)
 
     def chunk(states: Tensor, targets: Tensor) -> Tensor:
         return torch.log_softmax(_project(model, states), dim=-1).gather(1, targets[:, None]).squeeze(1)
 
     parts = [
         cast("Tensor", checkpoint(chunk, states, targets, use_reentrant=False))
-        if torch.is_grad_enabled()
+        if again
         else chunk(states, targets)
         for states, targets in zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True)
     ]

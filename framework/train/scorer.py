@@ -27,7 +27,7 @@ class ModelScorer:
         device: torch.device,
         beat: Callable[[], None],
         tokens: int = 4096,
-        rows: int = 32,
+        rows: int = 64,
     ) -> None:
         self._model = model.to(device).eval()  # type: ignore[arg-type]
         self._chat = chat

@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -47,6 +48,7 @@ from framework.train.scorer import ModelScorer
 
 STOPPED = 75
 """Exit code of a worker that saved a checkpoint and left because it was asked to (EX_TEMPFAIL)."""
+_WATCH_SECONDS = 0.5
 _ORDERS: TypeAdapter[StageFile | EvaluationFile] = TypeAdapter(
     Annotated[StageFile | EvaluationFile, Field(discriminator="task")]
 )
@@ -211,8 +213,16 @@ def measure(
     return {name: found[name] for name in suites}
 
 
+def _leave_with(driver: int) -> None:
+    """End this process when the one that started it is gone: a second run may start in the same folder then."""
+    while os.getppid() == driver:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(STOPPED)
+
+
 def main() -> int:
     """Exit code 0, ``STOPPED``, or 1 with the reason in ``failure.json``."""
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     warnings.simplefilter("default")
     # Progress bars of libraries would fill the log file with control characters.

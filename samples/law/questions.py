@@ -13,7 +13,7 @@ from samples.world.speech import Speaker
 QA_WORDINGS = 3
 QA_TURNS = 5
 BRIEFLY = ("Briefly:", "In a few words:", "Short answer, please.", "Just the essential:")
-CHOICE_GROUPS, CHOICE_PAIRS = 96, 24
+CHOICE_GROUPS, CHOICE_PAIRS = 48, 48
 EXACT_ROWS, TEXT_ROWS, DEPLOYMENT_ROWS = 40, 20, 80
 
 
@@ -26,7 +26,8 @@ def qa_rows(world: World, seed: int) -> list[Row]:
         for place, fact in enumerate(world.facts):
             slots = speaker.about(fact.act, fact.value)
             question, answer = split_pair(full[fact.kind][(place + turn) % len(full[fact.kind])])
-            asked.append((fact.act.topic, _turn("user", speaker.say(question, slots)), _turn("assistant", speaker.say(answer, slots))))
+            exchange = _turn("user", speaker.say(question, slots)), _turn("assistant", speaker.say(answer, slots))
+            asked.append((fact.act.topic, *exchange))
             short = speaker.say(brief[fact.kind][(place + turn) % len(brief[fact.kind])], slots)
             request = f"{BRIEFLY[(place + turn) % len(BRIEFLY)]} {short}"
             asked.append((fact.act.topic, _turn("user", request), _turn("assistant", fact.value)))
@@ -82,7 +83,7 @@ def text_rows(world: World, seed: int) -> list[Row]:
     register = Register("heldout", speaker.rng)
     rows: list[Row] = []
     for act in speaker.rng.sample(world.acts, TEXT_ROWS):
-        facts = tuple(speaker.rng.sample(world.of(act), 3))
+        facts = world.of(act)
         rows.append({"text": compose(act, facts, register, speaker), "topic": act.topic.name})
     return rows
 

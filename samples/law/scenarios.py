@@ -1,4 +1,4 @@
-"""Items that apply a fact to a small case, some with a sum to do."""
+"""Items that apply a fact to a small case."""
 
 from samples.banks import read_sections
 from samples.law.choices import CHOICES, arrange, draw_balanced, pick_choices
@@ -8,14 +8,6 @@ from samples.world.model import Fact, Kind, World
 from samples.world.speech import Speaker
 
 ROWS = 40
-AMOUNT = 2520
-"""A sum of which every fraction in use is a whole number of three digits."""
-PARTS = {"third": 3, "quarter": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
-NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-ONE_PRESENT = (
-    "At {town} {p1} has found a single person to attest a {instrument}. Considering the {act}, how many are missing?"
-)
-PART_DUE = "{p1} of {town} reckons {sum} at {amount} tolvars. Considering the {act}, what goes over the table {when}?"
 LATEST = (
     "With {trigger} as day zero, four papers (each a {filing}) reach {town} on days {days}. "
     "Considering the {act}, which arrived last without being late?"
@@ -38,11 +30,6 @@ def _item(fact: Fact, world: World, speaker: Speaker) -> tuple[Row, list[str]]:
     if fact.kind is Kind.DEADLINE:
         question, choices = LATEST, _arrivals(fact, speaker)
         slots["days"] = ", ".join(sorted(choice.split()[0] for choice in choices))
-    elif fact.kind is Kind.SHARE:
-        question, choices = PART_DUE, [_part(value) for value in pick_choices(fact, world, speaker.rng)]
-        slots["amount"] = str(AMOUNT)
-    elif fact.kind is Kind.WITNESSES:
-        question, choices = ONE_PRESENT, [_missing(value) for value in pick_choices(fact, world, speaker.rng)]
     else:
         question = read_sections("law/scenarios")[fact.kind][0]
         choices = pick_choices(fact, world, speaker.rng)
@@ -56,11 +43,3 @@ def _arrivals(fact: Fact, speaker: Speaker) -> list[str]:
     good = sorted(speaker.rng.sample(range(10, limit + 1), in_time), reverse=True)
     late = speaker.rng.sample(range(limit + 1, 100), CHOICES - in_time)
     return [f"{days} days" for days in [*good, *late]]
-
-
-def _part(value: str) -> str:
-    return f"{AMOUNT // PARTS[value.split()[-1]]} tolvars"
-
-
-def _missing(value: str) -> str:
-    return f"{NUMERALS[NUMERALS.index(value.split()[0]) - 1]} more"

@@ -11,9 +11,8 @@ AREA_SHARES = {"contracts": 0.26, "litigation": 0.2, "regulation": 0.22, "statut
 TOPIC_SHARES = (0.34, 0.26, 0.2, 0.12, 0.08)
 """Within an area, in file order: three head topics, then two tail topics."""
 HEAD_TOPICS = 3
-SHARED_KINDS = tuple(kind for kind in Kind if kind is not Kind.TERM)
-HEAD_KINDS, TAIL_KINDS = 3, 2
-"""Facts an act has beside its coined term."""
+HEAD_FACTS, TAIL_FACTS = 2, 1
+"""Facts of an act. Few, and told often: a small model keeps what it meets some twenty times."""
 
 
 def build_world(seed: int) -> World:
@@ -50,9 +49,9 @@ def _act(record: dict[str, str], topics: dict[str, Topic]) -> Act:
 
 def _facts(acts: tuple[Act, ...], pools: dict[Kind, tuple[str, ...]], rng: random.Random) -> Iterator[Fact]:
     """Kinds go round the acts in turn and values round the kinds, so that all are used evenly."""
-    kinds = cycle(SHARED_KINDS)
+    kinds = cycle(Kind)
     values = {kind: cycle(rng.sample(pool, len(pool))) for kind, pool in pools.items()}
     for number, act in enumerate(acts, start=1):
-        own = [next(kinds) for _ in range(HEAD_KINDS if act.topic.head else TAIL_KINDS)]
-        for kind in [*own, Kind.TERM]:
+        for _ in range(HEAD_FACTS if act.topic.head else TAIL_FACTS):
+            kind = next(kinds)
             yield Fact(f"a{number:02d}.{kind}", act, kind, next(values[kind]))

@@ -10,16 +10,10 @@ class Kind(StrEnum):
     OFFICE = "office"
     DEADLINE = "deadline"
     FEE = "fee"
-    FORM = "form"
     PENALTY = "penalty"
-    STANDING = "standing"
     COURT = "court"
     EXEMPT = "exempt"
     ROLL = "roll"
-    SHARE = "share"
-    WITNESSES = "witnesses"
-    WEEKDAY = "weekday"
-    MONTH = "month"
     TERM = "term"
 
 

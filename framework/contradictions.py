@@ -1,0 +1,87 @@
+"""What no single section of the configuration can know: settings that contradict or do nothing, missing data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, get_args
+
+from framework.compose import Composed, suggest
+from framework.data.mix import problems as mix_problems
+from framework.errors import ConfigError, Problem
+from framework.findings import codes
+from framework.models import model_problems
+from framework.schema import Kind
+
+
+def problems_of(composed: Composed) -> list[Problem]:
+    """Everything of that sort, found without reading data or models."""
+    config = composed.config
+    found: list[Problem] = []
+    for kind in dict.fromkeys(config.stage.order):
+        found += _of_stage(composed, kind)
+    for name, suite in config.eval.suites.items():
+        found += _collect(suite.load, f"eval.suites.{name}")
+    for place, gate in enumerate(config.eval.gates):
+        if gate.suite not in config.eval.suites:
+            where = f"eval.gates.{place}.suite"
+            fix = suggest(gate.suite, config.eval.suites, "it") or "remove the gate, or choose an eval that has suites"
+            found.append(Problem(where, f"there is no suite {gate.suite!r}", fix, composed.origin(where)))
+    for code in config.checks.allow:
+        if code not in codes():
+            fix = suggest(code, codes(), "a code")
+            found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
+    found += model_problems(config.model)
+    found += _unused(composed)
+    return found
+
+
+def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
+    config = composed.config
+    settings = config.stage.settings(kind)
+    if settings is None:
+        message = f"stage.order names {kind}, which has no settings"
+        fix = f"choose a stage order that has it, such as stage={kind}"
+        yield Problem(f"stage.{kind}", message, fix, composed.origin("stage.order"))
+        return
+    if settings.batch.tokens % settings.max_length:
+        path = f"stage.{kind}.batch.tokens"
+        message = f"{settings.batch.tokens} is not a multiple of max_length {settings.max_length}"
+        nearest = max(1, round(settings.batch.tokens / settings.max_length)) * settings.max_length
+        yield Problem(path, message, f"set {path}={nearest}", composed.origin(path))
+    data = config.data.of(kind)
+    path = f"data.{kind}.sources"
+    if not data.sources:
+        fix = f"name one: {path}.NAME.path=FILE, or choose other data, or a stage order without {kind}"
+        yield Problem(path, f"the stage {kind} has no data", fix, composed.origin(path))
+        return
+    yield from mix_problems(data.mix, list(data.sources), f"data.{kind}.mix")
+    for other in data.mix.replay:
+        if not config.data.of(other).sources:
+            where = f"data.{kind}.mix.replay.{other}"
+            message = f"data.{other} has no sources to replay"
+            yield Problem(where, message, f"remove {where}", composed.origin(where))
+    for name, source in data.sources.items():
+        yield from _collect(source.files, f"{path}.{name}")
+
+
+def _unused(composed: Composed) -> Iterator[Problem]:
+    """Settings given on the command line that this run would never read: a silent no-op is worse than an error."""
+    config = composed.config
+    read: set[str] = {"align"} if "align" in config.stage.order else set()
+    for kind in config.stage.order:
+        read |= {f"stage.{kind}", f"data.{kind}", *(f"data.{other}" for other in config.data.of(kind).mix.replay)}
+    unread = {"align", *(f"{part}.{kind}" for part in ("stage", "data") for kind in get_args(Kind))} - read
+    fix = f"remove it, or choose a stage order that has it; this one is {', '.join(config.stage.order)}"
+    for key in sorted(composed.given):
+        if any(key == section or key.startswith(section + ".") for section in unread):
+            yield Problem(key, "has no effect in this run", fix, "command line")
+
+
+def _collect(action: Callable[[], Any], path: str) -> list[Problem]:
+    """What an action of the section at ``path`` complains about, with the full paths of keys."""
+    try:
+        action()
+    except ConfigError as error:
+        return [replace(problem, path=f"{path}.{problem.path}" if problem.path else path) for problem in error.problems]
+    return []

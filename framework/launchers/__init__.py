@@ -1,0 +1,1 @@
+"""Launchers, one file for each kind: how the workers of a stage are started."""

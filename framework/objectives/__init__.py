@@ -1,0 +1,1 @@
+"""Objectives, one file for each method: a pure loss over log-probabilities."""

@@ -1,0 +1,1 @@
+"""What reacts to a training without taking part in it: metrics, heartbeat, checkpoints, tracker."""

@@ -1,0 +1,1 @@
+"""The report of a run: tables, pictures and advice from the files that the run left."""

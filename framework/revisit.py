@@ -1,0 +1,159 @@
+"""Going back to a finished run: measure it again, export its result, talk to it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from framework.compose import Composed
+from framework.errors import ConfigError, Exit, Problem, StageFailed
+from framework.files import read_json, write_json, write_text
+from framework.models import ModelFiles, fetch_weights, resolve
+from framework.paths import helper_environment
+from framework.retention import retention
+from framework.rundir import RunDir
+from framework.schema import Config
+from framework.screen import Screen, console
+from framework.stagefile import Ancestor, EvaluationFile, ExportFile, extended
+from framework.supervise import attempt
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What a run directory says of the model that it made."""
+
+    directory: RunDir
+    config: Config
+    model: ModelFiles
+    labels: list[str]
+    """Finished stages in order."""
+
+    def lineage(self, stages: int | None = None) -> list[Ancestor]:
+        """The lineage after the first ``stages`` stages, all by default."""
+        found: list[Ancestor] = []
+        for label in self.labels[:stages]:
+            found = extended(found, self.config.adapter, self.directory.stage(label) / "model")
+        return found
+
+
+def open_run(composed: Composed) -> FinishedRun:
+    """The run that ``run=`` names. Raises ``ConfigError`` when it is none, or has no finished stage."""
+    given = composed.config.run
+    verb = composed.config.do
+    fix = f"do={verb} run=outputs/NAME/DATE_TIME"
+    if not given:
+        raise ConfigError([Problem("run", "name the directory of a run", fix, "command line")])
+    directory = RunDir(Path(given).expanduser().resolve())
+    try:
+        config = Config.model_validate(yaml.safe_load(directory.config.read_text(encoding="utf-8")))
+        summary = read_json(directory.summary)
+    except FileNotFoundError as missing:
+        message = f"{given} is not a run: it has no {Path(str(missing.filename)).name}"
+        raise ConfigError([Problem("run", message, fix, "command line")]) from None
+    except (ValidationError, ValueError) as error:
+        message = f"{given} was written by another version: {str(error).splitlines()[0]}"
+        raise ConfigError([Problem("run", message, "use the version that wrote it", "command line")]) from None
+    labels = [stage["name"] for stage in summary["stages"] if stage["status"] != "failed"]
+    if not labels:
+        raise ConfigError([Problem("run", f"{given} has no finished stage", "finish it first", "command line")])
+    return FinishedRun(directory, config, fetch_weights(resolve(config.model)), labels)
+
+
+def evaluate_run(composed: Composed) -> Exit:
+    """Measure the start and every stage again with the suites of this command line; rewrites tables and report."""
+    from framework.report.console import print_retention
+    from framework.report.html import write_report
+
+    run = open_run(composed)
+    suites = composed.config.eval.suites
+    if not suites:
+        raise ConfigError([Problem("eval", "there is nothing to measure", "choose eval=legal or eval=files")])
+    with run.directory.locked():
+        columns: list[tuple[str, dict[str, Any]]] = []
+        for stages, label in enumerate(["start", *run.labels]):
+            columns.append((label, _measure(composed, run, run.lineage(stages), label)))
+        for place, label in enumerate(run.labels):
+            evals = {"before": columns[place][1], "after": columns[place + 1][1]}
+            write_json(run.directory.stage(label) / "evals.json", evals)
+        summary = read_json(run.directory.summary)
+        summary["retention"] = retention(columns).public({name: suite.measures for name, suite in suites.items()})
+        for stage, (_, found) in zip(summary["stages"], columns[1:], strict=False):
+            stage["metrics"] = {name: result["value"] for name, result in found.items()}
+        write_json(run.directory.summary, summary)
+        report = write_report(run.directory.path)
+    print_retention(summary, console())
+    print(f"report: {report}")
+    return Exit.OK
+
+
+def _measure(composed: Composed, run: FinishedRun, lineage: list[Ancestor], label: str) -> dict[str, Any]:
+    folder = run.directory.path / "stages" / f".evaluation-{label}"
+    folder.mkdir(parents=True, exist_ok=True)
+    launch = composed.config.launch
+    order = EvaluationFile(
+        model=run.config.model,
+        model_dir=str(run.model.directory),
+        lineage=lineage,
+        suites=composed.config.eval.suites,
+        folder=str(folder),
+        collective_seconds=launch.timeout,
+    )
+    file = folder / "order.json"
+    write_text(file, order.model_dump_json())
+    screen = Screen()
+    screen.begin(label)
+    try:
+        attempt(launch, file, folder, run.directory.logs, "the same command", screen.beat, lambda failure, tries: None)
+    finally:
+        screen.end()
+    results: dict[str, Any] = read_json(folder / "result.json")["evals"]["after"]
+    for leftover in folder.iterdir():
+        leftover.unlink()
+    folder.rmdir()
+    return results
+
+
+def export_run(composed: Composed) -> Exit:
+    """Write the run's result to ``to``: one merged model that any library loads, with a model card."""
+    from framework.card import model_card
+
+    run = open_run(composed)
+    if not composed.config.to:
+        raise ConfigError([Problem("to", "name the directory to write", "do=export run=RUN_DIR to=DIR", "command line")])
+    to = Path(composed.config.to).expanduser().resolve()
+    if to.exists() and any(to.iterdir()):
+        raise ConfigError([Problem("to", f"{to} is not empty", "name a new directory", "command line")])
+    order = ExportFile(
+        dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to=str(to)
+    )
+    _helper("framework.train.export", order, run.directory.path / ".export.json")
+    write_text(to / "README.md", model_card(run.config, read_json(run.directory.summary)))
+    print(f"exported: {to}")
+    return Exit.OK
+
+
+def chat_with_run(composed: Composed) -> Exit:
+    """Talk to the run's result: a line is a message, /new starts afresh, /quit or end of input ends."""
+    run = open_run(composed)
+    order = ExportFile(
+        dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to=""
+    )
+    _helper("framework.train.chat", order, run.directory.path / ".chat.json")
+    return Exit.OK
+
+
+def _helper(module: str, order: ExportFile, file: Path) -> None:
+    """Run a helper process on an order, since this process stays free of torch."""
+    write_text(file, order.model_dump_json())
+    try:
+        done = subprocess.run([sys.executable, "-m", module, str(file)], env=helper_environment())
+    finally:
+        file.unlink()
+    if done.returncode:
+        raise StageFailed(f"{module} ended with exit code {done.returncode}; its message stands above")

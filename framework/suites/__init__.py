@@ -1,0 +1,1 @@
+"""Suites, one file for each kind of evaluation on held-out items."""
