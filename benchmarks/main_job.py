@@ -38,18 +38,24 @@ def main() -> None:
     print(f"| suite | measures | {' | '.join(columns)} | range at the end |")
     print("|" + "---|" * (len(columns) + 3))
     for place, row in enumerate(summaries[0]["retention"]["rows"]):
-        values = [[s["retention"]["rows"][place]["cells"][at]["value"] for s in summaries] for at in range(len(columns))]
+        values = [
+            [s["retention"]["rows"][place]["cells"][at]["value"] for s in summaries] for at in range(len(columns))
+        ]
         shown = [
-            f"{statistics.mean(v):.1f}" if row["metric"] == "perplexity" else f"{statistics.mean(v):.1%}" for v in values
+            f"{statistics.mean(v):.1f}" if row["metric"] == "perplexity" else f"{statistics.mean(v):.1%}"
+            for v in values
         ]
         last = values[-1]
         spread = (
-            f"{min(last):.1f} to {max(last):.1f}" if row["metric"] == "perplexity" else f"{min(last):.1%} to {max(last):.1%}"
+            f"{min(last):.1f} to {max(last):.1f}"
+            if row["metric"] == "perplexity"
+            else f"{min(last):.1%} to {max(last):.1%}"
         )
         print(f"| {row['suite']} ({row['metric']}) | {row['measures']} | {' | '.join(shown)} | {spread} |")
     for seed, (summary, seconds) in zip(seeds, runs, strict=True):
         peak = max(stage["peak_memory_bytes"] for stage in summary["stages"]) / 1e9
-        print(f"\nseed {seed}: {seconds:.0f} s in all, {summary['totals']['seconds']:.0f} s of training, peak {peak:.1f} GB")
+        trained = summary["totals"]["seconds"]
+        print(f"\nseed {seed}: {seconds:.0f} s in all, {trained:.0f} s of training, peak {peak:.1f} GB")
 
 
 if __name__ == "__main__":

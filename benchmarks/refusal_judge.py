@@ -89,19 +89,13 @@ def report(rows: Sequence[Labelled]) -> Iterator[str]:
 
 
 def _read(file: Path) -> Iterator[dict[str, Any]]:
-    with (
-        gzip.open(file, "rt", encoding="utf-8")
-        if file.suffix == ".gz"
-        else file.open(encoding="utf-8") as stream
-    ):
+    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as stream:
         for line in stream:
             yield json.loads(line)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labelled", type=Path)
     parser.add_argument("--plain", type=Path, help="JSON lines with ordinary replies")
     parser.add_argument("--field", default="response", help="the column of --plain that holds the reply")

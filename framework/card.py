@@ -13,7 +13,7 @@ def model_card(config: Config, summary: dict[str, Any]) -> str:
     lines = [
         f"# {config.name}",
         "",
-        f"Made from {base} in {len(summary['stages'])} stages: {', '.join(stage['kind'] for stage in summary['stages'])}.",
+        f"Made from {base} in these stages: {', '.join(stage['kind'] for stage in summary['stages'])}.",
         "",
         f"- plan key: `{summary['plan_key']}`, seed {summary['seed']}",
         f"- adapter: {config.adapter.kind}, merged into the weights",

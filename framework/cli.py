@@ -53,7 +53,9 @@ def command_line(arguments: list[str]) -> str:
 
 def _refuse(flags: list[str]) -> Exit:
     if any(flag in ("-m", "--multirun") for flag in flags):
-        print("sweeps (-m) are not there yet; start the members one by one: finished stages are shared", file=sys.stderr)
+        print(
+            "sweeps (-m) are not there yet; start the members one by one: finished stages are shared", file=sys.stderr
+        )
     else:
         print(f"unknown option {flags[0]}; settings are given as key=value, see --help", file=sys.stderr)
     return Exit.CONFIG

@@ -104,7 +104,9 @@ def _read_overrides(arguments: list[str]) -> tuple[list[str], frozenset[str], li
             fix = "remove it; the settings of this project are listed by --help"
             problems.append(Problem(key, "settings of Hydra itself are fixed", fix, "command line"))
         elif override.is_sweep_override():
-            problems.append(Problem(key, "names several values", "give one value; sweeps are not there yet", "command line"))
+            problems.append(
+                Problem(key, "names several values", "give one value; sweeps are not there yet", "command line")
+            )
         elif key in available and override.package is None and not override.is_delete():
             choice = override.value()
             if not isinstance(choice, str) or choice not in available[key]:
@@ -216,7 +218,9 @@ def _problem(detail: ErrorDetails, given: frozenset[str], choices: dict[str, str
     if detail["type"] == "union_tag_invalid":
         context = detail.get("ctx", {})
         known = [tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",")]
-        return Problem(f"{path}.kind", f"there is no kind {context.get('tag')!r}", suggest(str(context.get("tag")), known), origin)
+        return Problem(
+            f"{path}.kind", f"there is no kind {context.get('tag')!r}", suggest(str(context.get("tag")), known), origin
+        )
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     return Problem(path, f"{message}; it is {detail['input']!r}", f"correct {path}", origin)
 

@@ -79,9 +79,7 @@ def device_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def estimate(
-    config: Config, shape: Shape, settings: Stage, data: Prepared, micro: int
-) -> tuple[Estimate, bool]:
+def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micro: int) -> tuple[Estimate, bool]:
     """The cost of a stage, and whether gradient checkpointing is needed for it."""
     world = config.launch.world_size()
     adapter, engine = config.adapter, config.engine

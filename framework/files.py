@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ _STALE_SECONDS = 24 * 3600.0
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path]:
     """A temporary folder beside ``path`` that takes its name when the block ends well and is removed otherwise.
 
     Safe against a kill at any point. When another process was first, its folder stays and this one is dropped: the

@@ -23,8 +23,9 @@ _EXAMPLES = [
 
 
 def _purpose(group: str, choice: str) -> str:
-    first = (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
+    lines = (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
+    return next((comment for comment in comments if not comment.startswith("@package")), "")
 
 
 def help_text() -> str:

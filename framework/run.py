@@ -114,7 +114,9 @@ class Execution:
                     self._evaluations.append((START, evals["before"]))
                 self._evaluations.append((stage.label, evals["after"]))
                 self._stages[-1]["metrics"] = {name: found["value"] for name, found in evals["after"].items()}
-            write_json(folder / "stage.json", {key: value for key, value in self._stages[-1].items() if key != "metrics"})
+            write_json(
+                folder / "stage.json", {key: value for key, value in self._stages[-1].items() if key != "metrics"}
+            )
             lineage = after
             self._run.tell("stage", stage.label, status=status, key=stage.key)
             self._write_summary("running", None)
@@ -291,5 +293,3 @@ def _mix(stage: StagePlan) -> dict[str, Any]:
         }
         for name, use in stage.prepared.sources.items()
     }
-
-

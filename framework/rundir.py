@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ class RunDir:
         append_json(self.events, {"time": time.time(), "event": event, "stage": stage, **fields})
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Held while a run writes here. The operating system drops it with the process, so it is never stale.
 
         Raises ``ConfigError`` naming the process that holds it.

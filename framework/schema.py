@@ -32,7 +32,6 @@ class Model(Section):
     instruct: bool | None = None
     """Whether it already follows instructions; ``null`` decides by whether it has a chat template."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    attention: Literal["auto", "segments", "flex", "flash"] = "auto"
     checkpointing: bool | Literal["auto"] = "auto"
     """Recompute activations in the backward pass; ``auto`` when the estimate says that memory needs it."""
 

@@ -85,7 +85,12 @@ class Screen:
             count = f"{done}/{total}" if total else ""
             description = f"{self._label}: {phase}"
             self._progress.update(
-                self._task, description=description, completed=done, total=total or None, count=count, note=heartbeat["note"]
+                self._task,
+                description=description,
+                completed=done,
+                total=total or None,
+                count=count,
+                note=heartbeat["note"],
             )
         elif phase != self._phase:
             self._began = time.monotonic()

@@ -176,7 +176,13 @@ def _copy(process: subprocess.Popen[str], log: Path, redact: Redactor) -> None:
 
 
 def attempt(
-    launcher: Launcher, stage_file: Path, folder: Path, logs: Path, hint: str, beat: Beat, told: Callable[[Failure, int], None]
+    launcher: Launcher,
+    stage_file: Path,
+    folder: Path,
+    logs: Path,
+    hint: str,
+    beat: Beat,
+    told: Callable[[Failure, int], None],
 ) -> None:
     """Run a stage's workers, again after failures that may pass, up to ``retries`` times.
 

@@ -68,7 +68,9 @@ def test_every_choice_composes(group: str, choice: str) -> None:
 
 @pytest.mark.parametrize("file", YAMLS, ids=lambda path: str(path.relative_to(CONF)))
 def test_every_file_says_when_to_choose_it(file: Path) -> None:
-    first = file.read_text(encoding="utf-8").splitlines()[0]
+    lines = file.read_text(encoding="utf-8").splitlines()
+    # Hydra wants a package directive on the first line.
+    first = next(line for line in lines if not line.startswith("# @package"))
     assert first.startswith("# ")
     assert first.rstrip().endswith(".")
     assert len(first.split()) >= 4

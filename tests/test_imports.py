@@ -38,7 +38,8 @@ def test_planning_imports_nothing_heavy(write_rows: Any, tmp_path: Path) -> None
 
 
 def test_help_and_mistakes_need_no_more() -> None:
-    code = f"import sys; from framework.cli import main; code = main(sys.argv[1:]); print(code, {set(HEAVY)!r} & set(sys.modules))"
+    code = "import sys; from framework.cli import main; code = main(sys.argv[1:]); "
+    code += f"print(code, {set(HEAVY)!r} & set(sys.modules))"
     for argument, expected in (("--help", 0), ("sead=1", 2)):
         ran = subprocess.run([sys.executable, "-c", code, argument], cwd=PROJECT, capture_output=True, text=True)
         assert ran.stdout.splitlines()[-1] == f"{expected} set()", ran

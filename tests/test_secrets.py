@@ -21,7 +21,8 @@ URL = f"https://{USER}:canary5password@data.example/rows"
 
 
 @pytest.mark.parametrize(
-    "name", ["HF_TOKEN", "WANDB_API_KEY", "api_key", "APIKEY", "password", "PGPASSWD", "MY_SECRET", "secrets", "auth_token"]
+    "name",
+    ["HF_TOKEN", "WANDB_API_KEY", "api_key", "APIKEY", "password", "PGPASSWD", "MY_SECRET", "secrets", "auth_token"],
 )
 def test_names_of_secrets(name: str) -> None:
     assert is_secret_name(name)

@@ -17,7 +17,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Stages twice, stages before those they build on, and stages that build on none."""
     order = subject.order
     right = [kind for kind in _RIGHT if kind in order]
-    fix = f"order them {', '.join(right)} (stage={'full' if len(right) == 3 else '_'.join(right)})"
+    fix = f"put them in order: stage.order=[{','.join(right)}]"
     for kind in dict.fromkeys(order):
         if order.count(kind) > 1:
             yield Finding("ORDER", "error", kind, f"{kind} stands {order.count(kind)} times in the stage order", fix)

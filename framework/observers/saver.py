@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from framework.train.checkpoint import Checkpoints
 from framework.train.engine import DeepSpeedEngine
-from framework.train.loop import Stopped, StepDone
+from framework.train.loop import StepDone, Stopped
 
 
 class StopFlag:

@@ -83,4 +83,6 @@ class Tracking:
                 self._run.tell("tracker_failed", exit_code=code, log=str(self._run.logs / "tracker.log"))
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._run.tell("tracker_failed", reason=f"not done {_FINISH_SECONDS:.0f} s after the run; data is kept offline")
+            self._run.tell(
+                "tracker_failed", reason=f"not done {_FINISH_SECONDS:.0f} s after the run; data is kept offline"
+            )

@@ -108,9 +108,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
                 if text.strip():
                     yield number, text
     except FileNotFoundError:
-        raise DataError(
-            [Problem("", "the file does not exist", "correct the suite's path", str(file))]
-        ) from None
+        raise DataError([Problem("", "the file does not exist", "correct the suite's path", str(file))]) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError([Problem("", f"the file cannot be read: {error}", origin=str(file))]) from None
 

@@ -44,21 +44,15 @@ REFUSALS = (
         r"|must decline|have to decline|refuse to|not going to)\b"
         r"(?! (?:stress|emphasi[sz]e|recommend .* enough))",
     ),
-    _rule(
-        "no access", r"\b(?:i|and) (?:do not|don't) have (?:access to|the (?:ability|capability|capacity))\b"
-    ),
-    _rule(
-        "no opinion", r"\bi (?:do not|don't) (?:hold|have) (?:any )?personal (?:opinions|beliefs|feelings)\b"
-    ),
+    _rule("no access", r"\b(?:i|and) (?:do not|don't) have (?:access to|the (?:ability|capability|capacity))\b"),
+    _rule("no opinion", r"\bi (?:do not|don't) (?:hold|have) (?:any )?personal (?:opinions|beliefs|feelings)\b"),
     _rule(
         "disowning",
         r"\b(?:do not|don't|cannot|can't) (?:condone|promote|encourage|endorse)\b"
         r"|\bi (?:\w+ )?condemn\b",
     ),
     _rule("correction", r"\bi (?:must|have to|need to) (?:\w+ly )?(?:clarify|emphasi[sz]e|stress)\b"),
-    _rule(
-        "doubt", r"\b(?:not sure|(?:do not|don't) (?:think|believe))(?: that)? (?:it's|it is|it would be)\b"
-    ),
+    _rule("doubt", r"\b(?:not sure|(?:do not|don't) (?:think|believe))(?: that)? (?:it's|it is|it would be)\b"),
     _rule(
         "improper",
         rf"\b(?:{_BE} {_FILLER}(?:not|never|neither)|{_BE}n't) {_FILLER}(?:\w+, )?"

@@ -31,9 +31,7 @@ def score(likelihood: Likelihood, normalise: Normalise) -> float:
     Raises ``ModelError`` when it is not a finite number.
     """
     if not math.isfinite(likelihood.logprob):
-        raise ModelError(
-            f"the model gives a text the log-likelihood {likelihood.logprob}: its weights are broken"
-        )
+        raise ModelError(f"the model gives a text the log-likelihood {likelihood.logprob}: its weights are broken")
     return likelihood.logprob / max(likelihood.tokens, 1) if normalise == "token" else likelihood.logprob
 
 
@@ -50,6 +48,4 @@ def sliced(labelled: Iterable[tuple[str, float]], prefix: str = "", minimum: int
     for label, value in labelled:
         if label:
             groups.setdefault(prefix + label, []).append(value)
-    return {
-        name: Sliced(mean(values), len(values)) for name, values in groups.items() if len(values) >= minimum
-    }
+    return {name: Sliced(mean(values), len(values)) for name, values in groups.items() if len(values) >= minimum}

@@ -61,9 +61,7 @@ class Choice(Suite):
     def evaluate(self, scorer: Scorer) -> SuiteResult:
         """The share of questions whose likeliest choice is the right one."""
         items = self.load()
-        replies = scorer.continuations(
-            [ask(item.question) for item in items], [item.choices for item in items]
-        )
+        replies = scorer.continuations([ask(item.question) for item in items], [item.choices for item in items])
         verdicts = [self._judge(item, likelihoods) for item, likelihoods in zip(items, replies, strict=True)]
         slices = sliced((verdict.item.slice, verdict.correct) for verdict in verdicts)
         slices |= sliced(((verdict.item.area, verdict.correct) for verdict in verdicts), "area:", MIN_TOPIC)

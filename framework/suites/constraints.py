@@ -63,13 +63,9 @@ class Constraints(Suite):
             higher_is_better=True,
             slices=sliced((verdict.item.slice, float(all(verdict.strict))) for verdict in verdicts),
             metrics={
-                "instruction_accuracy": mean(
-                    [float(held) for verdict in verdicts for held in verdict.strict]
-                ),
+                "instruction_accuracy": mean([float(held) for verdict in verdicts for held in verdict.strict]),
                 "loose_prompt_accuracy": mean([float(all(verdict.loose)) for verdict in verdicts]),
-                "loose_instruction_accuracy": mean(
-                    [float(held) for verdict in verdicts for held in verdict.loose]
-                ),
+                "loose_instruction_accuracy": mean([float(held) for verdict in verdicts for held in verdict.loose]),
             }
             | _by_kind(verdicts),
             examples=[_example(verdict) for verdict in verdicts[:MAX_EXAMPLES]],

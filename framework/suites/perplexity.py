@@ -76,9 +76,7 @@ def _perplexity(nll: float) -> float:
     try:
         return math.exp(nll)
     except OverflowError:
-        raise ModelError(
-            f"the model loses {nll:.0f} nats per token on held-out text: it has diverged"
-        ) from None
+        raise ModelError(f"the model loses {nll:.0f} nats per token on held-out text: it has diverged") from None
 
 
 COMPONENT = Perplexity

@@ -54,9 +54,8 @@ def segment_attention(
 ) -> tuple[Tensor, None]:
     """Attention over one packed sequence.
 
-    Args:
-        query: [1, heads, T, D]; ``key`` and ``value``: [1, key-value heads, T, D].
-        spans: stretches in order that cover all ``T`` tokens.
+    ``query`` is [1, heads, T, D], ``key`` and ``value`` are [1, key-value heads, T, D]; ``spans`` are stretches in
+    order that cover all ``T`` tokens. What a mask would say is in the spans, so ``attention_mask`` is not read.
 
     Returns:
         The output, [1, T, heads, D], and no weights.

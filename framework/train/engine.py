@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -68,7 +68,7 @@ def partitioned(weight: Tensor) -> bool:
 
 
 @contextmanager
-def whole(weights: Sequence[Tensor]) -> Iterator[None]:
+def whole(weights: Sequence[Tensor]) -> Generator[None]:
     """Within it, every worker sees these weights whole."""
     # Small weights, and those of modules that are running, are whole already; gathering these again is an error.
     apart = [weight for weight in weights if partitioned(weight) and weight.numel() == 0]
@@ -94,6 +94,7 @@ class DeepSpeedEngine:
         optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]], lr=stage.lr, betas=stage.betas, fused=fused
         )
+        self._module = module
         self._engine, *_ = deepspeed.initialize(
             model=module, optimizer=optimizer, config=settings(engine, stage, dtype)
         )
@@ -118,12 +119,12 @@ class DeepSpeedEngine:
         return float(norm) if norm is not None else float("nan")
 
     def _norm(self) -> Tensor:
-        gradients = [weight.grad for weight in self._engine.module.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in self._module.parameters() if weight.grad is not None]
         return nn.utils.get_total_norm(gradients)
 
     def whole(self) -> AbstractContextManager[None]:
         """Within it, every worker sees the model's weights whole, however ZeRO spreads them."""
-        return whole(list(self._engine.module.parameters()))
+        return whole(list(self._module.parameters()))
 
     def save(self, folder: Path, state: dict[str, Any]) -> None:
         """Write a checkpoint; called by all workers together."""

@@ -1,4 +1,4 @@
-"""The language model: loaded, made from its lineage, quantised, made trainable, saved. Sole user of transformers' loader."""
+"""The language model: loaded, made from its lineage, quantised, made trainable, saved."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def _merge(model: PreTrainedModel, step: Ancestor) -> PreTrainedModel:
 def _quantisable(model: nn.Module) -> list[tuple[str, nn.Linear]]:
     """The linear layers that are held in 4 bits: all but the output head."""
     head = cast("PreTrainedModel", model).get_output_embeddings()
-    return [(name, module) for name, module in model.named_modules() if type(module) is nn.Linear and module is not head]
+    return [
+        (name, module) for name, module in model.named_modules() if type(module) is nn.Linear and module is not head
+    ]
 
 
 def _double_quant(adapter: Adapter) -> bool:

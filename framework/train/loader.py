@@ -11,6 +11,7 @@ import numpy as np
 from framework.data.packs import Packs, SegmentRole
 from framework.train.batch import MicroBatch, Piece, build, chunked
 
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """One micro-batch of a worker; ``weight`` is 0 where the worker has none left and only keeps pace."""

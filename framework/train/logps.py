@@ -81,9 +81,7 @@ def target_logps(model: PreTrainedModel, hidden: Tensor, labels: Tensor) -> Tens
         return torch.log_softmax(_project(model, states), dim=-1).gather(1, targets[:, None]).squeeze(1)
 
     parts = [
-        cast("Tensor", checkpoint(chunk, states, targets, use_reentrant=False))
-        if again
-        else chunk(states, targets)
+        cast("Tensor", checkpoint(chunk, states, targets, use_reentrant=False)) if again else chunk(states, targets)
         for states, targets in zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True)
     ]
     return torch.cat(parts)

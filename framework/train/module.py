@@ -17,9 +17,7 @@ from framework.train.logps import target_logps
 def token_logps(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """The log-probability of every target of a micro-batch, float32 [K]."""
     body = model.base_model
-    output = body(
-        input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False, spans=batch.spans
-    )
+    output = body(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False, spans=batch.spans)
     hidden = cast("Tensor", output.last_hidden_state)[0]
     return target_logps(model, hidden[batch.predict], batch.labels)
 

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 
 from framework.files import new_folder
 from framework.train.batch import MicroBatch
-from framework.train.loader import Loader
 from framework.train.lm import inner
+from framework.train.loader import Loader
 from framework.train.module import token_logps
 
 

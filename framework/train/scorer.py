@@ -36,7 +36,9 @@ class ModelScorer:
         self._tokens = tokens
         self._rows = rows
 
-    def continuations(self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]]) -> list[list[Likelihood]]:
+    def continuations(
+        self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]]
+    ) -> list[list[Likelihood]]:
         """Every prompt goes through the model once, whatever the number of its continuations."""
         encoded = self._chat.encode_prompts(prompts)
         replies = self._chat.encode_replies([reply for group in continuations for reply in group], stop=False)

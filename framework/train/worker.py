@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -102,7 +102,7 @@ class Worker:
         dist.barrier()
 
     @contextlib.contextmanager
-    def _phase(self, name: str, shown: str = "") -> Iterator[None]:
+    def _phase(self, name: str, shown: str = "") -> Generator[None]:
         self._heartbeat.phase(shown or name)
         began = time.perf_counter()
         yield

@@ -54,8 +54,8 @@ def _pairs(world: World, asked: Sequence[tuple[Fact, int]], bank_name: str, seed
 
 
 def _rival(fact: Fact, world: World, rng: random.Random, *, shorter: bool) -> str:
-    """A wrong value, shorter or longer than the right one as asked, where the pool has such a value."""
-    others = [value for value in world.pools[fact.kind] if value != fact.value]
+    """A wrong value that is another act's law, shorter or longer than the right one as asked, where there is such."""
+    others = sorted({other.value for other in world.facts if other.kind == fact.kind} - {fact.value})
     length = len(fact.value)
     fitting = [value for value in others if (len(value) < length if shorter else len(value) > length)]
     different = [value for value in others if len(value) != length]

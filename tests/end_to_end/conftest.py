@@ -24,11 +24,19 @@ def files(tmp_path_factory: pytest.TempPathFactory, write_rows: Any) -> dict[str
             for n in range(25)
         ],
         "law": [
-            {"id": f"l{n}", "text": f"Section {n}. Who keeps a boat of class {n % 6} pays {n} marks a year. " * (n % 3 + 1)}
+            {
+                "id": f"l{n}",
+                "text": f"Section {n}. Who keeps a boat of class {n % 6} pays {n} marks a year. " * (n % 3 + 1),
+            }
             for n in range(40)
         ],
         "pairs": [
-            {"id": f"p{n}", "prompt": f"What is owed for boat {n}?", "chosen": f"{n} marks, by rule {n % 3}.", "rejected": "No."}
+            {
+                "id": f"p{n}",
+                "prompt": f"What is owed for boat {n}?",
+                "chosen": f"{n} marks, by rule {n % 3}.",
+                "rejected": "No.",
+            }
             for n in range(30)
         ],
     }

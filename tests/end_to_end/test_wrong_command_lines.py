@@ -70,7 +70,9 @@ CONFIGURATION = {
     "choice": Wrong(["adapter=loraa"], ["adapter", "did you mean lora"]),
     "far choice": Wrong(["engine=fast"], ["engine", "engine can be: zero0, zero1"]),
     "kind": Wrong(["align.kind=dppo"], ["align.kind", "did you mean dpo?"]),
-    "source kind": Wrong(["data.domain.sources.qa.kind=jsonlines"], ["data.domain.sources.qa.kind", "did you mean json"]),
+    "source kind": Wrong(
+        ["data.domain.sources.qa.kind=jsonlines"], ["data.domain.sources.qa.kind", "did you mean json"]
+    ),
     "package": Wrong(["stage@x=full"], ["stage", "there is no such group"]),
     "removed": Wrong(["~adapter"], ["adapter", "is required", "set adapter="]),
     # overrides that cannot be read
@@ -88,17 +90,22 @@ CONFIGURATION = {
     ),
     "no match": Wrong([f"{TALK}='no/such/*.jsonl'"], [TALK, "no file matches", "check the pattern"], base=NO_DATA),
     "no kind": Wrong([f"{TALK}=file.docx"], ["data.instruct.sources.talk", "kind", "jsonl"], base=NO_DATA),
-    "no path": Wrong(["data.instruct.sources.talk.format=text"], ["data.instruct.sources.talk", "no path"], base=NO_DATA),
-    "no data": Wrong([], ["data.instruct.sources", "no data", "data.instruct.sources.NAME.path=FILE"], base=NO_DATA),
-    "format": Wrong(
-        ["data.domain.sources.qa.format=instructions"], ["data.domain.sources.qa.format", "'instruction'"]
+    "no path": Wrong(
+        ["data.instruct.sources.talk.format=text"], ["data.instruct.sources.talk", "no path"], base=NO_DATA
     ),
+    "no data": Wrong([], ["data.instruct.sources", "no data", "data.instruct.sources.NAME.path=FILE"], base=NO_DATA),
+    "format": Wrong(["data.domain.sources.qa.format=instructions"], ["data.domain.sources.qa.format", "'instruction'"]),
     # mixes
     "undeclared": Wrong(
-        ["data.align.mix.weights={law: 1, style: 1, safty: 1}"], ["data.align.mix.weights.safty", "did you mean 'safety'"]
+        ["data.align.mix.weights={law: 1, style: 1, safty: 1}"],
+        ["data.align.mix.weights.safty", "did you mean 'safety'"],
     ),
-    "no weight": Wrong(["data.align.mix.weights.law=0.3"], ["data.align.mix.weights", "'style' has no weight", "set data"]),
-    "no mix": Wrong(["data.align.mix.weights={law: 0, style: 0, safety: 0}"], ["data.align.mix.weights", "positive weight"]),
+    "no weight": Wrong(
+        ["data.align.mix.weights.law=0.3"], ["data.align.mix.weights", "'style' has no weight", "set data"]
+    ),
+    "no mix": Wrong(
+        ["data.align.mix.weights={law: 0, style: 0, safety: 0}"], ["data.align.mix.weights", "positive weight"]
+    ),
     "schedule": Wrong(["data.align.mix.schedule.law=[1.0]"], ["data.align.mix.schedule.law", "two or more numbers"]),
     "cap": Wrong(["data.align.mix.max_epochs.lawe=2"], ["data.align.mix.max_epochs.lawe", "did you mean 'law'"]),
     "replay": Wrong(
@@ -114,9 +121,7 @@ CONFIGURATION = {
         ["stage.instruct.max_length=512", "stage.instruct.batch.tokens=1000"],
         ["stage.instruct.batch.tokens", "multiple of max_length 512", "set stage.instruct.batch.tokens=1024"],
     ),
-    "unused stage": Wrong(
-        ["stage=domain", "stage.instruct.lr=1e-4"], ["stage.instruct.lr", "no effect"]
-    ),
+    "unused stage": Wrong(["stage=domain", "stage.instruct.lr=1e-4"], ["stage.instruct.lr", "no effect"]),
     "unused data": Wrong(
         ["stage=domain", "data.align.mix.temperature=2"], ["data.align.mix.temperature", "no effect", "remove it"]
     ),
@@ -204,7 +209,10 @@ SHORT = ["stage.instruct.max_length=128", "stage.instruct.batch.tokens=256"]
     [
         ([], ["data.instruct.sources.talk", "there are no rows", "check the file"]),
         (["not json"], ["data.instruct.sources.talk", "1 rows cannot be read", "max_bad_rows"]),
-        ([{"frage": "a", "antwort": "b"}], ["data.instruct.sources.talk.format", "no format fits", "map: {theirs: ours}"]),
+        (
+            [{"frage": "a", "antwort": "b"}],
+            ["data.instruct.sources.talk.format", "no format fits", "map: {theirs: ours}"],
+        ),
         ([{"instruction": "a", "response": ""}], ["data.instruct.sources.talk", "empty response", "max_bad_rows"]),
     ],
     ids=["empty", "broken", "columns", "no answer"],
@@ -234,10 +242,14 @@ def test_rows_that_are_all_dropped_are_refused(rows: Any, tmp_path: Path, capsys
         (
             "ORDER",
             ["stage=full", "stage.order=[align,instruct]", f"{TALK}={{talk}}", "data.align.sources.a.path={pairs}"],
-            ["align comes before instruct", "instruct_align"],
+            ["align comes before instruct", "stage.order=[instruct,align]"],
         ),
         ("ORDER", ["stage=instruct", "stage.order=[instruct,instruct]", f"{TALK}={{talk}}"], ["stands 2 times"]),
-        ("ORDER", ["stage=domain", "data.domain.sources.a.path={text}", "model.instruct=false"], ["put instruct first"]),
+        (
+            "ORDER",
+            ["stage=domain", "data.domain.sources.a.path={text}", "model.instruct=false"],
+            ["put instruct first"],
+        ),
         ("ENGINE", ["stage=instruct", f"{TALK}={{talk}}", "adapter=qlora", "engine=zero3"], ["qlora", "engine=zero2"]),
         (
             "ENGINE",

@@ -51,18 +51,14 @@ def test_values_worked_by_hand(items: Callable[..., str], knows: Callable[..., A
     assert [(example.reply, example.correct) for example in result.examples[:1]] == [("one long", True)]
 
 
-def test_without_normalising_the_short_choice_wins(
-    items: Callable[..., str], knows: Callable[..., Any]
-) -> None:
+def test_without_normalising_the_short_choice_wins(items: Callable[..., str], knows: Callable[..., Any]) -> None:
     result = suite(items(Q1, Q2, Q3), normalise="none").evaluate(knows(KNOWN))
     assert result.value == pytest.approx(2 / 3)
     assert result.examples[0].reply == "one"
     assert result.metrics["margin"] == pytest.approx((-1 + 1 + 3) / 3)
 
 
-def test_paraphrases_agree_by_text_not_by_position(
-    items: Callable[..., str], knows: Callable[..., Any]
-) -> None:
+def test_paraphrases_agree_by_text_not_by_position(items: Callable[..., str], knows: Callable[..., Any]) -> None:
     swapped = Q2 | {"choices": ["y", "x"], "answer": 1}
     result = suite(items(Q2, swapped)).evaluate(knows(KNOWN))
     assert result.metrics["paraphrase_consistency"] == 1.0
@@ -83,9 +79,7 @@ def test_a_tie_is_wrong(items: Callable[..., str], knows: Callable[..., Any]) ->
     assert suite(items(tie)).evaluate(knows({"a": (-1.0, 1), "b": (-1.0, 1)})).value == 0.0
 
 
-def test_a_likelihood_that_is_not_a_number_is_an_error(
-    items: Callable[..., str], knows: Callable[..., Any]
-) -> None:
+def test_a_likelihood_that_is_not_a_number_is_an_error(items: Callable[..., str], knows: Callable[..., Any]) -> None:
     with pytest.raises(ModelError, match="broken"):
         suite(items(Q1)).evaluate(knows(KNOWN | {"one": (float("nan"), 1)}))
 

@@ -40,9 +40,7 @@ def bullets(draw: st.DrawFn) -> Case:
     count, mark = draw(st.integers(1, 6)), draw(st.sampled_from("-*+\u2022"))
     lines = [f"{mark} {draw(phrase)}" for _ in range(count)]
     wrong = draw(st.sampled_from([lines[1:], [*lines, f"{mark} more"]]))
-    return Case(
-        {"kind": "bullets", "count": count}, "\n".join(["intro", *lines]), "\n".join(["intro", *wrong])
-    )
+    return Case({"kind": "bullets", "count": count}, "\n".join(["intro", *lines]), "\n".join(["intro", *wrong]))
 
 
 @st.composite
@@ -59,9 +57,7 @@ def json_keys(draw: st.DrawFn) -> Case:
     text = json.dumps(dict.fromkeys(keys, "x"))
     good = draw(st.sampled_from([text, f"```json\n{text}\n```", f"\n{text}\n"]))
     bad = draw(
-        st.sampled_from(
-            [json.dumps(dict.fromkeys(keys[1:], "x")), text[:-1], f"Here: {text}", json.dumps(keys)]
-        )
+        st.sampled_from([json.dumps(dict.fromkeys(keys[1:], "x")), text[:-1], f"Here: {text}", json.dumps(keys)])
     )
     return Case({"kind": "json_keys", "keys": keys}, good, bad)
 
@@ -95,9 +91,7 @@ def two_parts(draw: st.DrawFn) -> Case:
     separator = draw(st.sampled_from(["******", "---", "[next]"]))
     first, second = draw(phrase), draw(phrase) + " 2"
     bad = draw(
-        st.sampled_from(
-            [first, f"{first}{separator}{first}", f"{separator}{first}", f"a{separator}b{separator}c"]
-        )
+        st.sampled_from([first, f"{first}{separator}{first}", f"{separator}{first}", f"a{separator}b{separator}c"])
     )
     return Case({"kind": "two_parts", "separator": separator}, f"{first}\n{separator}\n{second}", bad)
 
@@ -112,9 +106,7 @@ def simple(draw: st.DrawFn) -> Case:
                 Case({"kind": "uppercase"}, f"{text}, {text}!".upper(), f"{text} X"),
                 Case({"kind": "starts_with", "text": text}, f'"{text.upper()} and on', f"{other} {text}"),
                 Case({"kind": "ends_with", "text": text}, f"so {text.upper()}\n", f"{text} {other}"),
-                Case(
-                    {"kind": "one_word", "options": ["yes", text.split()[0] + "q"]}, "**Yes.**", "yes indeed"
-                ),
+                Case({"kind": "one_word", "options": ["yes", text.split()[0] + "q"]}, "**Yes.**", "yes indeed"),
                 Case({"kind": "title"}, f"<<{text}>>\n\nBody", f"<{text}>\n<< >>"),
                 Case({"kind": "quoted"}, f' "{text}" ', f'"{text}'),
             ]
@@ -122,9 +114,7 @@ def simple(draw: st.DrawFn) -> Case:
     )
 
 
-ANY = st.one_of(
-    bullets(), numbered(), json_keys(), max_words(), includes(), excludes(), two_parts(), simple()
-)
+ANY = st.one_of(bullets(), numbered(), json_keys(), max_words(), includes(), excludes(), two_parts(), simple())
 
 
 @given(ANY)
@@ -167,9 +157,7 @@ def test_loose_forgives_no_second_frame_line() -> None:
 
 
 def test_the_generators_cover_every_kind() -> None:
-    kinds = {
-        get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(AnyConstraint)[0])
-    }
+    kinds = {get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(AnyConstraint)[0])}
     generated = {"bullets", "numbered", "json_keys", "max_words", "includes", "excludes", "two_parts"}
     generated |= {"lowercase", "uppercase", "starts_with", "ends_with", "one_word", "title", "quoted"}
     assert kinds == generated

@@ -67,9 +67,7 @@ def test_pairs_of_equal_length_need_no_control(items: Write, knows: Knows) -> No
 
 def test_a_preference_for_length_gets_one_half(items: Write, knows: Knows) -> None:
     by_length = {"long": (-1.0, 9), "longer": (-1.0, 10), "short": (-1.0, 1)}
-    path = items(
-        pair("long", "short"), pair("longer", "short"), pair("longer", "long"), pair("short", "long")
-    )
+    path = items(pair("long", "short"), pair("longer", "short"), pair("longer", "long"), pair("short", "long"))
     result = Pairs(path=path, measures="align").evaluate(knows(by_length))
     assert result.value == 0.75
     assert result.metrics["length_controlled"] == 0.5
@@ -81,9 +79,7 @@ def test_equal_pairs_are_refused(items: Write) -> None:
 
 
 def test_perplexity_weighs_tokens(items: Write, knows: Knows) -> None:
-    path = items(
-        {"text": "a", "topic": "t"}, {"text": "c", "topic": "u"}, {"text": "one", "topic": "v"}, {"text": "b"}
-    )
+    path = items({"text": "a", "topic": "t"}, {"text": "c", "topic": "u"}, {"text": "one", "topic": "v"}, {"text": "b"})
     result = Perplexity(path=path, measures="general").evaluate(knows(KNOWN | {"one": (0.0, 0)}))
     assert result.value == pytest.approx(math.exp(17 / 9))
     assert (result.metric, result.higher_is_better, result.n) == ("perplexity", False, 4)
@@ -98,9 +94,7 @@ def test_perplexity_weighs_tokens(items: Write, knows: Knows) -> None:
     ("likelihood", "says"),
     [((0.0, 0), "longer than one token"), ((-9e5, 9), "diverged"), ((float("-inf"), 9), "broken")],
 )
-def test_perplexities_that_mean_nothing(
-    items: Write, knows: Knows, likelihood: tuple[float, int], says: str
-) -> None:
+def test_perplexities_that_mean_nothing(items: Write, knows: Knows, likelihood: tuple[float, int], says: str) -> None:
     with pytest.raises(ModelError, match=says):
         Perplexity(path=items({"text": "a"}), measures="general").evaluate(knows({"a": likelihood}))
 

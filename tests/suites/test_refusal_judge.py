@@ -37,9 +37,7 @@ REPLIES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("rule", "reply"), [(rule, reply) for rule, many in REFUSALS.items() for reply in many]
-)
+@pytest.mark.parametrize(("rule", "reply"), [(rule, reply) for rule, many in REFUSALS.items() for reply in many])
 def test_refusals_by_rule(rule: str, reply: str) -> None:
     found = matched(reply)
     assert found is not None

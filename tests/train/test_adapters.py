@@ -141,7 +141,8 @@ def logits(model: Any) -> Tensor:
     tokens = torch.arange(3, 83)[None]
     places = torch.arange(80)[None]
     with torch.no_grad():
-        return inner(model).eval()(input_ids=tokens, position_ids=places, use_cache=False, spans=[Span(0, 80)]).logits[0]
+        whole = inner(model).eval()
+        return whole(input_ids=tokens, position_ids=places, use_cache=False, spans=[Span(0, 80)]).logits[0]
 
 
 def frozen(model: Any) -> dict[str, Tensor]:
@@ -250,7 +251,9 @@ def test_what_is_saved_is_what_was_trained(setting: Setting, kind: str, settings
 
 
 @pytest.mark.parametrize("kind", ["full", "lora"])
-def test_weights_shared_out_by_zero3_are_saved_whole(setting: Setting, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_shared_out_by_zero3_are_saved_whole(
+    setting: Setting, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from framework.train import engine as module
 
     def for_large_models(engine: Engine, stage: Stage, dtype: str) -> dict[str, Any]:

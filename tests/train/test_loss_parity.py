@@ -271,12 +271,14 @@ def test_a_shared_prompt_equals_two_whole_rows(case: Case, tmp_path: Path) -> No
     for prompt, *replies in batch_of(packs):
         shared = build([prompt, *replies])
         whole = [
-            build([
-                Piece(
-                    np.concatenate([prompt.tokens, reply.tokens]),
-                    np.concatenate([prompt.supervised, reply.supervised]),
-                )
-            ])
+            build(
+                [
+                    Piece(
+                        np.concatenate([prompt.tokens, reply.tokens]),
+                        np.concatenate([prompt.supervised, reply.supervised]),
+                    )
+                ]
+            )
             for reply in replies
         ]
         with torch.no_grad():

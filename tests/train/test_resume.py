@@ -65,7 +65,8 @@ def new_job(
 ) -> Callable[[], Job]:
     folder = tmp_path_factory.mktemp("resume")
     rows = [
-        {"instruction": f"Question {n} about case {n % 7}?", "response": f"By rule {n % 5} it holds."} for n in range(300)
+        {"instruction": f"Question {n} about case {n % 7}?", "response": f"By rule {n % 5} it holds."}
+        for n in range(300)
     ]
     file = write_rows(folder / "talk.jsonl", rows)
     arguments = [
