@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ class StagePlan:
     estimate: Estimate
     micro_tokens: int
     checkpointing: bool
+    prepare_seconds: float
+    """What reading, tokenising and packing its data took just now; next to nothing where it was cached."""
 
     @property
     def label(self) -> str:
@@ -128,9 +131,12 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
         raise ConfigError(problems)
     model = resolve(config.model)
     prepared: list[Prepared] = []
+    took: list[float] = []
     for kind in config.stage.order:
+        began = time.perf_counter()
         try:
             prepared.append(prepare(_request(composed, kind, model.directory), progress))
+            took.append(time.perf_counter() - began)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -139,7 +145,7 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
     shape = Shape.of(model.config)
     stages: list[StagePlan] = []
     parent = model.fingerprint
-    for index, (kind, data) in enumerate(zip(config.stage.order, prepared, strict=True), start=1):
+    for index, (kind, data, seconds) in enumerate(zip(config.stage.order, prepared, took, strict=True), start=1):
         settings = _settings(config, kind)
         objective = config.objective(kind)
         micro = settings.batch.micro_tokens or micro_tokens(settings)
@@ -159,6 +165,7 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
                 estimate=cost,
                 micro_tokens=micro,
                 checkpointing=checkpointing,
+                prepare_seconds=seconds,
             )
         )
         parent = key

@@ -175,6 +175,7 @@ class Execution:
             if (found := result["evals"].get(name)) is not None:
                 self._store.put_evals(state, self._plan.evaluation_key, found)
         del result["evals"]
+        result["seconds_by_phase"] = {"prepare": round(stage.prepare_seconds, 3), **result["seconds_by_phase"]}
         done = {
             "name": stage.label,
             "kind": stage.kind,
@@ -216,7 +217,7 @@ class Execution:
             self._screen.end()
         self._screen.note(f"{label}: {order.task} took {time.time() - began:.0f} s")
         result: dict[str, Any] = read_json(folder / "result.json")
-        for leftover in [*folder.glob("heartbeat-*.json"), folder / "result.json", file]:
+        for leftover in [*folder.glob("heartbeat-*.json"), folder / "result.json", folder / "trained.json", file]:
             leftover.unlink(missing_ok=True)
         return result
 
@@ -285,7 +286,7 @@ class Execution:
 def _mix(stage: StagePlan) -> dict[str, Any]:
     return {
         name: {
-            "planned": use.weight,
+            "planned": use.planned,
             "realised": use.weight,
             "tokens": use.tokens,
             "epochs": use.epochs,

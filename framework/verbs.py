@@ -30,8 +30,12 @@ def plan(composed: Composed, command: str) -> Exit:
     """Print the plan and write plan.json."""
     made = _planned(composed)
     run = choose(composed.config)
-    write_json(run.plan, Redactor.from_environment().tree(made.public()))
-    print(f"plan: {_shown(run.plan)}")
+    if run.summary.exists():
+        # The plan of a run says what was run; another must not take its place.
+        print(f"plan: not written, {_shown(run.path)} holds a run")
+    else:
+        write_json(run.plan, Redactor.from_environment().tree(made.public()))
+        print(f"plan: {_shown(run.plan)}")
     return Exit.FINDINGS if made.errors else Exit.OK
 
 

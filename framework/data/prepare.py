@@ -15,7 +15,7 @@ from framework.data import chat
 from framework.data.cache import key_of, publish
 from framework.data.encode import VERSION, encode_source
 from framework.data.load import fingerprint, too_many_bad
-from framework.data.mix import REPLAY, Mix
+from framework.data.mix import REPLAY, Mix, shares
 from framework.data.prepared import Prepared, Request, SourceUse, parse
 from framework.errors import DataError, Problem
 from framework.paths import home
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "Progress", "Request", "SourceUse", "prepare"]
 
-_VERSION = 1
+_VERSION = 2
 """Raised when the same tokens give other packs."""
 
 Progress = Callable[[str, int, int], None]
@@ -198,12 +198,14 @@ def _uses(
         for entry, rows in zip(inputs, chosen, strict=True)
     }
     whole = sum(taken.values())
+    sizes = {name: int(_weights(tokens, mix.unit).sum()) for name, tokens in held.items()}
+    planned = shares(sizes, mix)
     found: dict[str, SourceUse] = {}
     for entry, rows in zip(inputs, chosen, strict=True):
         tokens = held[entry.name]
         account = tokens.account
         index = np.array(rows, dtype=np.int64)
-        trainable = int(_weights(tokens, mix.unit).sum())
+        trainable = sizes[entry.name]
         sums = np.concatenate([[0], np.cumsum(tokens.supervised, dtype=np.int64)])
         targets = sums[tokens.starts[1:]] - sums[tokens.starts[:-1]]
         found[entry.name] = SourceUse(
@@ -213,6 +215,7 @@ def _uses(
             tokens=int(tokens.lengths[index].sum()),
             supervised_tokens=int(targets[index].sum()),
             epochs=taken[entry.name] / trainable if trainable else 0.0,
+            planned=planned[entry.name],
             weight=taken[entry.name] / whole if whole else 0.0,
             fingerprint=entry.fingerprint,
             dropped={**account.unreadable, **account.left_out},

@@ -52,6 +52,8 @@ class SourceUse:
     supervised_tokens: int
     epochs: float
     """Passes over the trainable part of the source."""
+    planned: float
+    """Share of the stage that the mix asks for, before caps."""
     weight: float
     """Realised share of the stage, in the mix's unit."""
     fingerprint: str

@@ -25,14 +25,17 @@ class _FrozenHead(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
         logps = hidden.new_empty(labels.shape, dtype=torch.float32)
-        jacobian = torch.empty_like(hidden)
+        # Where nothing is trained (evaluations, the reference pass) the second product would be for nothing.
+        jacobian = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for start in range(0, labels.shape[0], CHUNK):
             part = slice(start, start + CHUNK)
             log_probabilities = torch.log_softmax((hidden[part] @ weight.T).float(), dim=-1)
             logps[part] = log_probabilities.gather(1, labels[part, None]).squeeze(1)
-            expected = log_probabilities.exp_().to(weight.dtype) @ weight
-            jacobian[part] = weight[labels[part]] - expected
-        ctx.save_for_backward(jacobian)
+            if jacobian is not None:
+                expected = log_probabilities.exp_().to(weight.dtype) @ weight
+                jacobian[part] = weight[labels[part]] - expected
+        if jacobian is not None:
+            ctx.save_for_backward(jacobian)
         return logps
 
     @staticmethod

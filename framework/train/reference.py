@@ -20,9 +20,9 @@ from framework.train.loader import Loader
 from framework.train.module import token_logps
 
 
-def cache_key(*, model: str, packs: str, micro_tokens: int, dtype: str, quantised: bool, world: int) -> str:
+def cache_key(*, model: str, packs: str, micro_tokens: int, dtype: str, adapter: str, world: int) -> str:
     """What decides the values to the last bit: the starting weights, the rows, and how they are laid out."""
-    parts = [model, packs, micro_tokens, dtype, quantised, world, torch.__version__, 1]
+    parts = [model, packs, micro_tokens, dtype, adapter, world, torch.__version__, 1]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -26,8 +26,8 @@ class ModelScorer:
         chat: ChatTokenizer,
         device: torch.device,
         beat: Callable[[], None],
-        tokens: int = 4096,
-        rows: int = 64,
+        tokens: int = 2048,
+        rows: int = 32,
     ) -> None:
         self._model = model.to(device).eval()  # type: ignore[arg-type]
         self._chat = chat

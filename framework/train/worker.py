@@ -7,6 +7,7 @@ order's folder: heartbeats, metrics, ``result.json`` and ``failure.json``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -30,7 +31,7 @@ from transformers import PreTrainedModel
 
 from framework.data.chat import ChatTokenizer
 from framework.data.packs import Packs
-from framework.files import append_json, write_json
+from framework.files import append_json, read_json, write_json
 from framework.observers.heartbeat import Heartbeat
 from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
@@ -79,7 +80,7 @@ class Worker:
         else:
             if order.suites and order.evaluate_before:
                 evals["before"] = self._evaluate(order.lineage, "evaluate the start")
-            totals = self._train(order)
+            totals = self._train_once(order)
             if order.suites:
                 lineage = extended(order.lineage, order.adapter, self._folder / "model")
                 evals["after"] = self._evaluate(lineage, "evaluate")
@@ -109,13 +110,24 @@ class Worker:
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
 
     def _evaluate(self, lineage: list[Ancestor], shown: str) -> dict[str, Any]:
+        _hand_back_memory()
         with self._phase("load", "load the model"):
             model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
         with self._phase("evaluate", shown):
-            results = measure(model, self._order.suites, self._chat, self._device, self._heartbeat)
-        del model
-        gc.collect()
+            results = measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
         return results
+
+    def _train_once(self, stage: StageFile) -> dict[str, int]:
+        """Train, unless an earlier worker has and was stopped while it measured the result."""
+        file = self._folder / "trained.json"
+        if file.exists() and (done := read_json(file))["key"] == stage.key:
+            self._seconds |= done["seconds"]
+            return done["totals"]
+        totals = self._train(stage)
+        if self._rank == 0:
+            write_json(file, {"key": stage.key, "totals": totals, "seconds": self._seconds})
+        dist.barrier()
+        return totals
 
     def _train(self, stage: StageFile) -> dict[str, int]:
         with self._phase("load", "load the model"):
@@ -163,7 +175,7 @@ class Worker:
                 packs=Path(stage.packs).name,
                 micro_tokens=stage.micro_tokens,
                 dtype=stage.model.dtype,
-                quantised=stage.adapter.quantises,
+                adapter=stage.adapter.kind,
                 world=self._world,
             )
             folder = home() / "cache" / "reference" / key
@@ -189,15 +201,22 @@ class Worker:
 
 
 def measure(
-    model: Any, suites: dict[str, Suite], chat: ChatTokenizer, device: torch.device, heartbeat: Heartbeat
+    model: Any,
+    suites: dict[str, Suite],
+    chat: ChatTokenizer,
+    device: torch.device,
+    heartbeat: Heartbeat,
+    stop: StopFlag,
 ) -> dict[str, Any]:
-    """Run the suites, shared out over the workers; every worker returns all results."""
+    """Run the suites, shared out over the workers; every worker returns all results. Raises ``Stopped``."""
     done = 0
 
     def beat() -> None:
         nonlocal done
         done += 1
         heartbeat.beat(done, 0)
+        if stop.raised:
+            raise Stopped(0)
 
     scorer = ModelScorer(model, chat, device, beat)
     mine: dict[str, Any] = {}
@@ -211,6 +230,15 @@ def measure(
     for part in everyone:
         found |= part or {}
     return {name: found[name] for name in suites}
+
+
+def _hand_back_memory() -> None:
+    """Return what training held to the operating system: the C library keeps freed memory, and the peak would be the
+    sum of training's and the evaluation's."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such call
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _leave_with(driver: int) -> None:

@@ -24,6 +24,7 @@ def use(**changes: Any) -> SourceUse:
         "tokens": 5000,
         "supervised_tokens": 2000,
         "epochs": 1.0,
+        "planned": 1.0,
         "weight": 1.0,
         "fingerprint": "f",
         "dropped": {},

@@ -242,7 +242,7 @@ def test_packed_equals_unpacked(case: Case, tmp_path: Path) -> None:
         units = batch_of(packs)
         together = token_logps(model, build([piece for unit in units for piece in unit]))
         alone = torch.cat([token_logps(model, build(unit)) for unit in units])
-        assert float((together - alone).abs().max()) <= case.bound
+        assert (together - alone).abs().max().item() <= case.bound
 
 
 def test_rows_of_a_pack_do_not_see_one_another(small_model: Path, tmp_path: Path) -> None:
