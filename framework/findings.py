@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from framework.registry import kinds
 
@@ -63,7 +63,7 @@ def judge(config: Config, model: ModelFiles, prepared: Mapping[Kind, Prepared], 
     subject = Subject(config, order, prepared, follows)
     found: list[Finding] = []
     for kind in kinds("checks"):
-        check: Check = importlib.import_module(f"framework.checks.{kind}")
+        check = cast("Check", importlib.import_module(f"framework.checks.{kind}"))
         found += check.check(subject)
     allowed = set(codes()) if not config.checks.strict else set(config.checks.allow)
     softened = [

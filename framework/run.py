@@ -109,11 +109,11 @@ class Execution:
             after = extended(lineage, self._plan.config.adapter, folder / "model")
             evals = {"before": self._evals(stage.parent, model, lineage), "after": self._evals(stage.key, model, after)}
             write_json(folder / "evals.json", evals)
-            if evals["after"] is not None:
-                if not self._evaluations:
-                    self._evaluations.append((START, evals["before"]))
-                self._evaluations.append((stage.label, evals["after"]))
-                self._stages[-1]["metrics"] = {name: found["value"] for name, found in evals["after"].items()}
+            before, measured = evals["before"], evals["after"]
+            if before is not None and measured is not None:
+                self._evaluations += [(START, before)] if not self._evaluations else []
+                self._evaluations.append((stage.label, measured))
+                self._stages[-1]["metrics"] = {name: found["value"] for name, found in measured.items()}
             write_json(
                 folder / "stage.json", {key: value for key, value in self._stages[-1].items() if key != "metrics"}
             )

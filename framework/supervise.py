@@ -190,7 +190,8 @@ def attempt(
         Interrupted: when the run was asked to stop; the stage can be resumed.
         StageFailed: when the stage cannot be finished; names the reason and the log.
     """
-    for tries in range(launcher.retries + 1):
+    tries = 0
+    while True:
         with StopRequest() as stop:
             failure = Workers(launcher, stage_file, folder, logs).wait(stop, beat)
             if stop.number is not None:
@@ -198,7 +199,8 @@ def attempt(
         if failure is None:
             return
         told(failure, tries)
-        if not failure.retryable:
+        tries += 1
+        if not failure.retryable or tries > launcher.retries:
             break
     raise StageFailed(
         f"stage {folder.name} failed ({failure.kind}): {failure.message}\n"

@@ -60,16 +60,16 @@ class Follower:
         """Log the tables and where the stages' weights are."""
         self.look()
         summary: dict[str, Any] = read_json(self._folder / "summary.json")
-        rows = [
+        rows: list[Any] = [
             [stage, source, mix["planned"], mix["realised"], mix["tokens"], mix["epochs"]]
             for stage, sources in summary["mix"].items()
             for source, mix in sources.items()
         ]
-        columns = ["stage", "source", "planned share", "realised share", "tokens", "epochs"]
+        columns: list[Any] = ["stage", "source", "planned share", "realised share", "tokens", "epochs"]
         self._run.log({"mix": wandb.Table(columns=columns, data=rows)})
         retention = summary["retention"]
         if retention:
-            values = [
+            values: list[Any] = [
                 [row["suite"], row["measures"], row["metric"], *(cell and cell["value"] for cell in row["cells"])]
                 for row in retention["rows"]
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -45,7 +46,7 @@ def tiny(to: Path) -> None:
         pad_token=specials[2],
         chat_template=CHATML,
     )
-    ids = fast.convert_tokens_to_ids(specials)
+    ids: list[Any] = [fast.convert_tokens_to_ids(token) for token in specials]
     config = LlamaConfig(
         vocab_size=len(fast),
         hidden_size=64,
@@ -60,7 +61,7 @@ def tiny(to: Path) -> None:
         pad_token_id=ids[2],
     )
     torch.manual_seed(0)
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(to)
+    LlamaForCausalLM(config).bfloat16().save_pretrained(to)
     fast.save_pretrained(to)
 
 

@@ -95,9 +95,8 @@ class DeepSpeedEngine:
             [group for group in groups if group["params"]], lr=stage.lr, betas=stage.betas, fused=fused
         )
         self._module = module
-        self._engine, *_ = deepspeed.initialize(
-            model=module, optimizer=optimizer, config=settings(engine, stage, dtype)
-        )
+        made = deepspeed.initialize(model=module, optimizer=optimizer, config=settings(engine, stage, dtype))
+        self._engine: Any = made[0]
 
     def forward(self, *inputs: Any) -> Any:
         """The module's forward pass."""

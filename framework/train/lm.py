@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from framework.adapters.base import Adapter
@@ -89,7 +89,7 @@ def quantise(model: PreTrainedModel, double_quant: bool, device: torch.device) -
         layer = Linear4bit(
             module.in_features,
             module.out_features,
-            bias=module.bias is not None,
+            bias=cast("Tensor | None", module.bias) is not None,
             compute_dtype=module.weight.dtype,
             compress_statistics=double_quant,
             quant_type="nf4",
@@ -97,9 +97,8 @@ def quantise(model: PreTrainedModel, double_quant: bool, device: torch.device) -
         # In evaluation mode bitsandbytes would lay the weights out for a CPU kernel that rounds to bf16 and has no
         # backward pass, and stay there: after the reference pass no gradient would reach the layers below.
         layer.support_avx512bf16_for_cpu = False
-        layer.weight = Params4bit(
-            module.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=double_quant
-        )
+        settings: dict[str, Any] = {"quant_type": "nf4", "compress_statistics": double_quant}
+        layer.weight = Params4bit(module.weight.data, requires_grad=False, **settings)
         layer.bias = module.bias
         parent, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(parent), leaf, layer.to(device))
@@ -115,7 +114,7 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
     model = materialise(Path(stage.model_dir), lineage, stage.model.dtype)
     if stage.adapter.quantises:
         model = quantise(model, _double_quant(stage.adapter), device)
-    model = cast("PreTrainedModel", model.to(device))
+    nn.Module.to(model, device)
     if going_on:
         path = stage.lineage[-1].path
         adapted: nn.Module = PeftModel.from_pretrained(model, path, is_trainable=True, autocast_adapter_dtype=False)

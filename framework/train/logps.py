@@ -73,7 +73,7 @@ def target_logps(model: PreTrainedModel, hidden: Tensor, labels: Tensor) -> Tens
     """
     head = model.get_output_embeddings()
     weight = cast("Tensor", getattr(head, "weight"))  # noqa: B009 - the head is typed as any module
-    plain = type(head) is nn.Linear and head.bias is None and not _scaled(model)
+    plain = type(head) is nn.Linear and cast("Tensor | None", head.bias) is None and not _scaled(model)
     if plain and not weight.requires_grad:
         with whole([weight]):
             return cast("Tensor", _FrozenHead.apply(hidden, weight, labels))

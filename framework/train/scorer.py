@@ -126,7 +126,7 @@ class ModelScorer:
 
     def _reply(self, tokens: list[int]) -> str:
         stop = next((at for at, token in enumerate(tokens) if token in self._chat.eos_ids), len(tokens))
-        return self._chat.decode(np.array(tokens[:stop], dtype=np.int32)).strip()
+        return self._chat.decode(tokens[:stop]).strip()
 
 
 def _grouped(batch: MicroBatch, logps: Tensor) -> list[tuple[int, int, float, int]]:

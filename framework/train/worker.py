@@ -114,8 +114,7 @@ class Worker:
         with self._phase("load", "load the model"):
             model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
         with self._phase("evaluate", shown):
-            results = measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
-        return results
+            return measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
 
     def _train_once(self, stage: StageFile) -> dict[str, int]:
         """Train, unless an earlier worker has and was stopped while it measured the result."""
