@@ -23,7 +23,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 message = f"source {name}: {use.no_target_rows:,} rows have no token to learn from"
                 yield Finding("MASK", "error", stage, message, f"raise stage.{stage}.max_length, or remove these rows")
             if use.truncated:
-                share = use.truncated / max(1, use.rows_used)
+                share = use.truncated / max(1, use.rows)
                 message = f"source {name}: {use.truncated:,} rows ({share:.1%}) are cut at max_length"
                 fix = f"raise stage.{stage}.max_length, or set stage.{stage}.long=split (texts) or drop"
                 yield Finding("MASK", "warning" if share > _CUT_SHARE else "info", stage, message, fix)
