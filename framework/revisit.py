@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from framework.compose import Composed
 from framework.errors import ConfigError, Exit, Problem, StageFailed
 from framework.files import read_json, write_json, write_text
+from framework.launchers.local import visible_gpus
 from framework.models import ModelFiles, fetch_weights, resolve
 from framework.paths import helper_environment
 from framework.retention import retention
@@ -134,7 +135,7 @@ def export_run(composed: Composed) -> Exit:
     order = ExportFile(
         dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to=str(to)
     )
-    _helper("framework.train.export", order, run.directory.path / ".export.json")
+    _helper("framework.train.export", order, run.directory)
     write_text(to / "README.md", model_card(run.config, read_json(run.directory.summary)))
     print(f"exported: {to}")
     return Exit.OK
@@ -144,16 +145,23 @@ def chat_with_run(composed: Composed) -> Exit:
     """Talk to the run's result: a line is a message, /new starts afresh, /quit or end of input ends."""
     run = open_run(composed)
     order = ExportFile(dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to="")
-    _helper("framework.train.chat", order, run.directory.path / ".chat.json")
+    _helper("framework.train.chat", order, run.directory)
     return Exit.OK
 
 
-def _helper(module: str, order: ExportFile, file: Path) -> None:
-    """Run a helper process on an order, since this process stays free of torch."""
+def _helper(module: str, order: ExportFile, run: RunDir) -> None:
+    """Run a helper process on an order, since this process stays free of torch. Its warnings go to a log."""
+    name = module.rpartition(".")[2]
+    file, log = run.path / f".{name}.json", run.logs / f"{name}.log"
     write_text(file, order.model_dump_json())
+    environment = helper_environment()
+    if not visible_gpus():
+        environment["DS_ACCELERATOR"] = "cpu"  # DeepSpeed, imported along the way, would look for one and say so
+    run.logs.mkdir(exist_ok=True)
     try:
-        done = subprocess.run([sys.executable, "-m", module, str(file)], env=helper_environment())
+        with log.open("w", encoding="utf-8") as errors:
+            done = subprocess.run([sys.executable, "-m", module, str(file)], env=environment, stderr=errors)
     finally:
         file.unlink()
     if done.returncode:
-        raise StageFailed(f"{module} ended with exit code {done.returncode}; its message stands above")
+        raise StageFailed(f"do={name} failed with exit code {done.returncode}\n    fix: see {log}")
