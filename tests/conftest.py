@@ -71,6 +71,7 @@ def start() -> Callable[..., subprocess.Popen[str]]:
             [sys.executable, "train.py", *arguments],
             cwd=PROJECT,
             env={**os.environ, **(env or {})},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -83,10 +84,10 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 def train(start: Callable[..., subprocess.Popen[str]]) -> Train:
     """Runs ``python train.py ...`` to its end, as a user does."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None, timeout: float = 300.0) -> Ran:
+    def run(*arguments: str, env: dict[str, str] | None = None, timeout: float = 300.0, typed: str = "") -> Ran:
         process = start(*arguments, env=env)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(typed, timeout=timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
