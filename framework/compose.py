@@ -182,7 +182,7 @@ def _infer_source_kinds(tree: dict[str, Any], given: frozenset[str], choices: di
                 message = f"the kind of source cannot be told from path {where!r}" if where else "has no path"
                 fix = f"set {path}.path=FILE, or {path}.kind to one of {', '.join(kinds('sources'))}"
                 yield Problem(path, message, fix, _origin(path, given, choices))
-                # A placeholder would only add a second complaint about the same thing.
+                # The parse goes on with some path, so that it does not complain about the same thing again.
                 settings.setdefault("path", "-")
             settings["kind"] = kind or "jsonl"
 

@@ -280,9 +280,9 @@ def test_exact_answers_name_the_value() -> None:
 
 
 def test_json_answers_are_json() -> None:
-    for row in read("instruct/tasks"):
-        if row["task"] == "format_json":
-            json.loads(row["response"])
+    answers = [row["response"] for row in read("instruct/tasks") if row["task"] == "format_json"]
+    assert answers
+    assert all(isinstance(json.loads(answer), (dict, list)) for answer in answers)
 
 
 def test_instruct_is_broad_and_knows_when_to_refuse() -> None:
