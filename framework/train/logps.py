@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from framework.train.engine import partitioned, whole
 
-CHUNK = 512
+CHUNK = 128
 """Targets whose logits exist at once: 512 x 49,152 in fp32 are 100 MB."""
 
 
