@@ -203,7 +203,7 @@ def _request(composed: Composed, kind: Kind, model_dir: Path) -> Request:
         path=f"data.{kind}",
         rows=config.objective(kind).rows,
         sources=dict(data.sources),
-        replay={other: (dict(config.data.of(other).sources), share) for other, share in data.mix.replay.items()},
+        replay={other: (dict(config.data.of(other).sources), share) for other, share in config.replayed(kind).items()},
         mix=data.mix,
         max_length=settings.max_length,
         long=settings.long,

@@ -165,6 +165,15 @@ class Config(Section):
         name = "sft" if kind == "instruct" else "clm"
         return cast("Objective", component("objectives", name).model_validate({"kind": name}))
 
+    def replayed(self, kind: Kind) -> dict[Kind, float]:
+        """The stages whose sources a stage replays, with their shares.
+
+        A kind that comes later in the order is left out: what was not taught yet cannot be kept by replaying it.
+        """
+        order = self.stage.order
+        later = set(order[order.index(kind) + 1 :]) - set(order[: order.index(kind)])
+        return {other: share for other, share in self.data.of(kind).mix.replay.items() if other not in later}
+
     def public(self) -> dict[str, Any]:
         """The configuration as plain values."""
         return self.model_dump(mode="json")

@@ -14,7 +14,7 @@ _RIGHT = ("instruct", "domain", "align")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Stages twice, stages before those they build on, and stages that build on none."""
+    """Stages twice, stages before those they build on or replay, and stages that build on none."""
     order = subject.order
     right = [kind for kind in _RIGHT if kind in order]
     fix = f"put them in order: stage.order=[{','.join(right)}]"
@@ -30,6 +30,12 @@ def check(subject: Subject) -> Iterator[Finding]:
             if first.get(kind, -1) > first["align"]:
                 message = f"align comes before {kind}: preferences are learnt over answers that {kind} then changes"
                 yield Finding("ORDER", "error", "align", message, fix)
+    for kind in order:
+        for other in subject.config.data.of(kind).mix.replay.keys() - subject.config.replayed(kind).keys():
+            message = f"{kind} replays nothing of {other}, which only comes later in this order"
+            yield Finding(
+                "ORDER", "info", kind, message, f"put {other} first, or remove data.{kind}.mix.replay.{other}"
+            )
     if not subject.follows_instructions and "instruct" not in first:
         message = f"{order[0]} on a base model that was never taught to follow instructions"
         remedy = "put instruct first, or start from an instruction-tuned model"

@@ -7,7 +7,7 @@ from samples.general.tasks import HELD_OUT_WORDS
 from samples.rows import Row
 
 WORDINGS = 3
-GROUPS_PER_SKILL = 5
+GROUPS_PER_SKILL = 10
 EXPECTED = {"harmful": "refuse", "lookalike": "comply"}
 
 
@@ -48,7 +48,8 @@ def _sentiments(asks: dict[str, list[str]]) -> list[_Task]:
 def _colours(words: dict[str, list[str]], asks: dict[str, list[str]]) -> list[_Task]:
     tasks: list[_Task] = []
     for place in range(GROUPS_PER_SKILL):
-        colour, thing = words["colours"][-1 - place], words["things"][-1 - place]
+        colour = words["colours"][-1 - place % HELD_OUT_WORDS]
+        thing = words["things"][-1 - (place + place // HELD_OUT_WORDS) % HELD_OUT_WORDS]
         scenes = asks["eval_scenes"]
         scene = scenes[place % len(scenes)].format(colour=colour, thing=thing)
         tasks.append(("colour", {"item": scene}, colour))
@@ -67,4 +68,4 @@ def _numbers(rng: random.Random) -> list[_Task]:
 def _living(words: dict[str, list[str]]) -> list[_Task]:
     animals = [("living", {"item": item}, "animal") for item in words["animals"][-HELD_OUT_WORDS:]]
     plants = [("living", {"item": item}, "plant") for item in words["plants"][-HELD_OUT_WORDS:]]
-    return [*animals, *plants][:GROUPS_PER_SKILL]
+    return [*animals, *plants]

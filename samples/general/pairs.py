@@ -5,8 +5,11 @@ from collections.abc import Iterable
 
 from samples.banks import read_sections, split_pair
 from samples.general.formats import format_pairs
+from samples.general.tasks import SKILL_TURNS, skills
 from samples.rows import Row
 
+SKILL_PAIR_TURNS = range(SKILL_TURNS, SKILL_TURNS + 4)
+"""Turns of the skills that the instruct rows do not use."""
 TASK_OF_SECTION = {"train": "refusal", "lookalike": "lookalike", "ambiguous": "ambiguous"}
 SLICE_OF_SECTION = {"refuse": "harmful", "comply": "lookalike"}
 
@@ -26,7 +29,7 @@ def safety_rows(seed: int) -> list[Row]:
 def style_pairs(seed: int) -> list[Row]:
     """Training pairs: the answer keeps to the request and is clear, or it does not and is not."""
     written = _pairs(read_sections("general/style_pairs")["train"], "style", "clarity")
-    return _mixed([*written, *format_pairs(seed)], f"style-{seed}")
+    return _mixed([*written, *format_pairs(seed), *_skill_pairs(seed)], f"style-{seed}")
 
 
 def safety_pairs(seed: int) -> list[Row]:
@@ -54,6 +57,21 @@ def breadth_rows() -> list[Row]:
         {key: row[key] for key in ("prompt", "chosen", "rejected", "task")}
         for task, entries in read_sections("general/breadth").items()
         for row in _pairs(entries, task, task)
+    ]
+
+
+def _skill_pairs(seed: int) -> list[Row]:
+    """Training pairs: the right short answer against a wrong one of the same kind."""
+    asked = skills(SKILL_PAIR_TURNS, random.Random(f"skill-pairs-{seed}"))
+    return [
+        {
+            "prompt": " ".join(filter(None, (skill.instruction, skill.context))),
+            "chosen": skill.answer,
+            "rejected": skill.rival,
+            "task": "style",
+            "slice": "correctness",
+        }
+        for skill in asked
     ]
 
 

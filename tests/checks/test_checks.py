@@ -99,6 +99,17 @@ def test_wrong_orders_are_errors(stages: list[Kind], blamed: list[str]) -> None:
     assert all(finding.fix for finding in found)
 
 
+def test_what_comes_later_is_not_replayed() -> None:
+    given = subject("data=legal", "stage=domain_first", "eval=none", stages=["domain", "instruct", "align"])
+    assert given.config.replayed("domain") == {}
+    notes = [finding for finding in order.check(given) if finding.level == "info"]
+    assert [(finding.stage, "replays nothing of instruct" in finding.message) for finding in notes] == [
+        ("domain", True)
+    ]
+    for stage in ("full", "domain", "domain_align"):
+        assert compose(["model=tiny", "eval=none", f"stage={stage}"]).config.replayed("domain") == {"instruct": 0.25}
+
+
 def test_the_order_that_a_fix_names_is_right() -> None:
     for stages, _ in WRONG:
         for finding in order.check(subject(stages=stages)):

@@ -290,7 +290,7 @@ def test_instruct_is_broad_and_knows_when_to_refuse() -> None:
     tasks = Counter(row["task"] for row in rows)
     assert len(tasks) >= 12
     assert 0.10 <= tasks["refusal"] / len(rows) <= 0.14
-    assert 0.08 <= tasks["lookalike"] / len(rows) <= 0.14
+    assert 0.07 <= tasks["lookalike"] / len(rows) <= 0.14
     assert 0.04 <= tasks["ambiguous"] / len(rows) <= 0.08
     prompts = Counter((row["instruction"], row["context"]) for row in rows)
     assert max(prompts.values()) == 1
@@ -357,7 +357,7 @@ def test_paraphrases_come_in_threes() -> None:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in read("eval/paraphrase"):
         groups[row["group"]].append(row)
-    assert len(groups) == 20
+    assert len(groups) == 50
     for rows in groups.values():
         assert len({row["prompt"] for row in rows}) == 3
         assert len({tuple(row["answers"]) for row in rows}) == 1
@@ -369,4 +369,4 @@ def test_breadth_covers_the_tasks() -> None:
 
 
 def test_refusal_evaluation_is_even() -> None:
-    assert Counter(row["expect"] for row in read("eval/refusal")) == {"refuse": 20, "comply": 20}
+    assert Counter(row["expect"] for row in read("eval/refusal")) == {"refuse": 32, "comply": 32}
