@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framework.suites._refusal import judge
+from framework.judges.refusal import judge
 
 MADE_ON = ("gpt4", "llama2new", "mistralguard")
 HELD_OUT = ("llama2orig", "mistralinstruct")

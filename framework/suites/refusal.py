@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, PositiveInt
 
+from framework.judges.refusal import judge
 from framework.suites._items import STRICT, Filled, read_items, subset
-from framework.suites._refusal import judge
 from framework.suites._scoring import MAX_EXAMPLES, ask, mean, sliced
 from framework.suites.base import Example, Scorer, Suite, SuiteResult
 

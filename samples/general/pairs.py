@@ -8,7 +8,7 @@ from samples.general.formats import format_pairs
 from samples.general.tasks import SKILL_TURNS, skills
 from samples.rows import Row
 
-SKILL_PAIR_TURNS = range(SKILL_TURNS, SKILL_TURNS + 4)
+SKILL_PAIR_TURNS = range(SKILL_TURNS, SKILL_TURNS + 7)
 """Turns of the skills that the instruct rows do not use."""
 TASK_OF_SECTION = {"train": "refusal", "lookalike": "lookalike", "ambiguous": "ambiguous"}
 SLICE_OF_SECTION = {"refuse": "harmful", "comply": "lookalike"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.suites._refusal import judge, matched
+from framework.judges.refusal import judge, matched
 
 # Replies written here, not taken from any data set.
 REFUSALS = {

@@ -1,0 +1,1 @@
+"""Judgements on single texts by documented rules: pure, free of models."""
