@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.data.prepare import Prepared
+from framework.devices import device_memory, visible_gpus
 from framework.files import read_json, write_json
-from framework.launchers.local import visible_gpus
 from framework.paths import home
 from framework.schema import Config, Stage
 
@@ -74,11 +74,6 @@ def micro_tokens(settings: Stage) -> int:
     return packs * settings.max_length
 
 
-def device_memory() -> int:
-    """Bytes of memory of this machine, which bounds a worker on the CPU."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micro: int) -> tuple[Estimate, bool]:
     """The cost of a stage, and whether gradient checkpointing is needed for it."""
     world = config.launch.world_size()
@@ -102,7 +97,7 @@ def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micr
     whole = fixed + micro * shape.layers * kept
     lean = fixed + micro * (shape.layers * 2 * shape.hidden + kept)
     wanted = config.model.checkpointing
-    checkpointing = whole > 0.8 * device_memory() if wanted == "auto" and not visible_gpus() else wanted is True
+    checkpointing = whole > 0.8 * device_memory() if wanted == "auto" else wanted is True
     # Forward 2, gradients of activations 2, gradients of trained weights 2 operations for each weight and token.
     per_token = 4 * shape.parameters + 2 * trained + (2 * shape.block_parameters if checkpointing else 0)
     flops = float(per_token * data.tokens)

@@ -12,9 +12,9 @@ import yaml
 from pydantic import ValidationError
 
 from framework.compose import Composed
+from framework.devices import visible_gpus
 from framework.errors import ConfigError, Exit, Problem, StageFailed
 from framework.files import read_json, write_json, write_text
-from framework.launchers.local import visible_gpus
 from framework.models import ModelFiles, fetch_weights, resolve
 from framework.paths import helper_environment
 from framework.retention import retention

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from framework.devices import visible_gpus
 from framework.findings import Finding, Subject
-from framework.launchers.local import visible_gpus
 
 
 def check(subject: Subject) -> Iterator[Finding]:

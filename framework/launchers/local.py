@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Literal
 
 from pydantic import PositiveInt
 
+from framework.devices import visible_gpus
 from framework.launchers.base import Launcher, Process
 
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 """glibc gives large buffers back to the kernel at once, and every step faults them in again: keeping them makes
 training on a CPU about 5 % faster."""
-
-
-def visible_gpus() -> int:
-    """The number of GPUs that a worker would see, asked of the driver's tool since torch is not at hand here."""
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is not None:
-        return len([device for device in listed.split(",") if device.strip() not in ("", "-1")])
-    try:
-        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return sum(line.startswith("GPU ") for line in answer.stdout.splitlines())
 
 
 def _free_port() -> int:
