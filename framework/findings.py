@@ -1,12 +1,16 @@
-"""Findings, and the checks that make them."""
+"""All findings of a plan: every check asked, and errors softened where the user allows it."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from framework.checks.base import Check, Finding, Level, Subject
+from framework.data.cache import key_of
+from framework.files import read_json, write_json
+from framework.paths import home
+from framework.profile.access import Profiles
 from framework.registry import kinds
 
 if TYPE_CHECKING:
@@ -14,42 +18,9 @@ if TYPE_CHECKING:
     from framework.models import ModelFiles
     from framework.schema import Config, Kind
 
-Level = Literal["error", "warning", "info"]
 _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "info": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check says."""
-
-    code: str
-    level: Level
-    stage: str
-    message: str
-    fix: str
-
-    def public(self) -> dict[str, Any]:
-        """As plan.json shows it."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a check looks at."""
-
-    config: Config
-    order: list[Kind]
-    prepared: Mapping[Kind, Prepared]
-    follows_instructions: bool
-    """Whether the model that the run starts from is tuned to follow instructions."""
-
-
-class Check(Protocol):
-    """A module of ``framework/checks``: its file name is its code in lower case."""
-
-    def check(self, subject: Subject) -> Iterator[Finding]:
-        """Yield what is wrong."""
-        ...
+_VERSION = 1
+"""Raised when the same rows and thresholds give other findings."""
 
 
 def codes() -> list[str]:
@@ -57,17 +28,48 @@ def codes() -> list[str]:
     return [kind.upper() for kind in kinds("checks")]
 
 
-def judge(config: Config, model: ModelFiles, prepared: Mapping[Kind, Prepared], order: list[Kind]) -> list[Finding]:
-    """All findings, errors first; those that the user allows as warnings."""
+def judge(
+    config: Config,
+    model: ModelFiles,
+    prepared: Mapping[Kind, Prepared],
+    order: list[Kind],
+    evaluations: str = "",
+    progress: Callable[[str, int, int], None] = lambda message, done, total: None,
+) -> list[Finding]:
+    """All findings, errors first; those that the user allows as warnings.
+
+    ``evaluations`` is a key of the suites and their items: findings on rows are kept for as long as it stays the same.
+    """
     follows = config.model.instruct if config.model.instruct is not None else model.has_template
-    subject = Subject(config, order, prepared, follows)
+    profiles = Profiles({kind: config.data.of(kind).sources for kind in order}, progress)
+    subject = Subject(config, order, prepared, follows, profiles)
     found: list[Finding] = []
-    for kind in kinds("checks"):
-        check = cast("Check", importlib.import_module(f"framework.checks.{kind}"))
-        found += check.check(subject)
+    for check in config.checks.all():
+        found += _kept(check, subject, evaluations) if check.reads_rows else check.check(subject)
     allowed = set(codes()) if not config.checks.strict else set(config.checks.allow)
     softened = [
         replace(finding, level="warning") if finding.level == "error" and finding.code in allowed else finding
         for finding in found
     ]
     return sorted(softened, key=lambda finding: _ORDER[finding.level])
+
+
+def _kept(check: Check, subject: Subject, evaluations: str) -> list[Finding]:
+    """What a check of rows found, remembered by thresholds, evaluations and the content of the data."""
+    sources = {
+        kind: {name: [use.fingerprint, use.weight] for name, use in prepared.sources.items()}
+        for kind, prepared in subject.prepared.items()
+    }
+    parts: list[Any] = [_VERSION, check.model_dump(mode="json"), sources, evaluations]
+    file = home() / "cache" / "findings" / f"{key_of(parts)}.json"
+    try:
+        return [_parsed(record) for record in read_json(file)]
+    except (OSError, ValueError, TypeError, KeyError):
+        found = list(check.check(subject))
+        write_json(file, [finding.public() for finding in found])
+        return found
+
+
+def _parsed(record: dict[str, Any]) -> Finding:
+    examples = tuple(record.pop("examples"))
+    return Finding(**record, examples=examples)

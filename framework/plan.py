@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from framework.checks.base import Finding
 from framework.compose import Composed
 from framework.contradictions import problems_of
 from framework.data.encode import TRAINABLE
 from framework.data.prepare import Prepared, Request, prepare
 from framework.errors import ConfigError, Problem
 from framework.estimate import Estimate, Shape, estimate, micro_tokens
-from framework.findings import Finding, judge
+from framework.findings import judge
 from framework.keys import evaluation_key, plan_key, stage_key
 from framework.models import ModelFiles, resolve
 from framework.objectives.base import Objective
@@ -169,12 +170,13 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
             )
         )
         parent = key
-    findings = judge(config, model, dict(zip(config.stage.order, prepared, strict=True)), config.stage.order)
+    suites = evaluation_key(config.eval)
+    by_kind = dict(zip(config.stage.order, prepared, strict=True))
+    findings = judge(config, model, by_kind, config.stage.order, suites, progress)
     explained = {finding.stage for finding in findings if finding.level == "error"}
     empty = [stage for stage in stages if not stage.prepared.steps and stage.kind not in explained]
     if empty:
         raise ConfigError([_nothing_to_train_on(stage) for stage in empty])
-    suites = evaluation_key(config.eval)
     return Plan(composed, model, plan_key([stage.key for stage in stages], suites), suites, stages, findings)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, create_model
 
 from framework.adapters.base import Adapter
+from framework.checks.base import Check
 from framework.data.mix import Mix
 from framework.launchers.base import Launcher
 from framework.objectives.base import Objective
-from framework.registry import Plugin, Section, component
+from framework.registry import Plugin, Section, component, kinds
 from framework.retention import Gate
 from framework.sources.base import Source
 from framework.suites.base import Suite
@@ -126,13 +127,28 @@ class Evaluation(Section):
     gates: list[Gate] = Field(default_factory=list)
 
 
-class Checks(Section):
-    """How findings are treated."""
+class _Checks(Section):
+    """How findings are treated, and the thresholds of each check under its name."""
 
     allow: list[str] = Field(default_factory=list)
     """Codes whose error findings become warnings."""
     strict: bool = True
     """``false`` turns all error findings into warnings."""
+
+    def all(self) -> list[Check]:
+        """Every check with its thresholds."""
+        return [getattr(self, kind) for kind in kinds("checks")]
+
+
+if TYPE_CHECKING:
+    Checks = _Checks
+else:
+    # A field for every file in framework/checks: a new one needs no table.
+    Checks = create_model(
+        "Checks",
+        __base__=_Checks,
+        **{kind: (component("checks", kind), component("checks", kind)(kind=kind)) for kind in kinds("checks")},
+    )
 
 
 class Config(Section):

@@ -21,7 +21,7 @@ from framework.schema import Config, Kind
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((PROJECT / "docs").glob("*.md"))}
-PLUGINS = ("adapters", "launchers", "objectives", "sources", "suites")
+PLUGINS = ("adapters", "checks", "launchers", "objectives", "sources", "suites")
 NEEDED = {
     # What a choice asks its user for.
     ("data", "files"): [f"data.{kind}.sources.mine.path=rows.jsonl" for kind in ("instruct", "domain", "align")],
@@ -126,7 +126,7 @@ def test_every_plugin_has_its_yaml(group: str) -> None:
 
 
 def test_every_key_is_documented() -> None:
-    text = DOCS["configuration.md"]
+    text = DOCS["configuration.md"] + DOCS["contracts.md"]
     missing: list[str] = []
     for path, section in sections(Config):
         missing += [f"{path}.{name}" for name in section.model_fields if not _documented(text, name)]
@@ -158,7 +158,7 @@ def test_every_suite_kind_and_check_is_documented() -> None:
     for kind in kinds("suites"):
         assert f"## `{kind}`" in DOCS["evaluation.md"]
     for code in kinds("checks"):
-        assert code.upper() in README
+        assert f"| {code.upper()} |" in DOCS["contracts.md"]
 
 
 @pytest.mark.parametrize("text", [README, *DOCS.values()], ids=["README.md", *DOCS])

@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from framework.checks import engine, mask, order, repeat, structure
+from framework.checks.base import Finding, Subject
+from framework.checks.engine import Engine
+from framework.checks.mask import Mask
+from framework.checks.order import Order
+from framework.checks.repeat import Repeat
+from framework.checks.structure import Structure
 from framework.compose import compose
 from framework.data.prepared import Prepared, SourceUse
-from framework.findings import Finding, Subject, codes, judge
+from framework.findings import codes, judge
 from framework.models import ModelFiles
+from framework.profile.access import Profiles
 from framework.schema import Kind
 
 
@@ -58,7 +64,7 @@ def prepared(unproved: dict[str, dict[str, list[str]]] | None = None, **sources:
 def subject(*arguments: str, stages: list[Kind] | None = None, follows: bool = True, **found: Prepared) -> Subject:
     config = compose(["model=tiny", "eval=none", *arguments]).config
     chosen: list[Kind] = stages or ["instruct", "domain", "align"]
-    return Subject(config, chosen, found, follows)  # type: ignore[arg-type]
+    return Subject(config, chosen, found, follows, Profiles({}, lambda *_: None))  # type: ignore[arg-type]
 
 
 def levels(found: Any) -> list[tuple[str, str, str]]:
@@ -87,14 +93,14 @@ WRONG: list[tuple[list[Kind], list[str]]] = [
 
 @pytest.mark.parametrize("stages", RIGHT, ids="-".join)
 def test_right_orders_pass(stages: list[Kind]) -> None:
-    assert not list(order.check(subject(stages=stages)))
-    base = list(order.check(subject(stages=stages, follows=False)))
+    assert not list(Order().check(subject(stages=stages)))
+    base = list(Order().check(subject(stages=stages, follows=False)))
     assert bool(base) == (stages[0] != "instruct")
 
 
 @pytest.mark.parametrize(("stages", "blamed"), WRONG, ids=lambda value: "-".join(value))
 def test_wrong_orders_are_errors(stages: list[Kind], blamed: list[str]) -> None:
-    found = list(order.check(subject(stages=stages)))
+    found = list(Order().check(subject(stages=stages)))
     assert levels(found) == [("ORDER", "error", stage) for stage in blamed]
     assert all(finding.fix for finding in found)
 
@@ -102,7 +108,7 @@ def test_wrong_orders_are_errors(stages: list[Kind], blamed: list[str]) -> None:
 def test_what_comes_later_is_not_replayed() -> None:
     given = subject("data=legal", "stage=domain_first", "eval=none", stages=["domain", "instruct", "align"])
     assert given.config.replayed("domain") == {}
-    notes = [finding for finding in order.check(given) if finding.level == "info"]
+    notes = [finding for finding in Order().check(given) if finding.level == "info"]
     assert [(finding.stage, "replays nothing of instruct" in finding.message) for finding in notes] == [
         ("domain", True)
     ]
@@ -112,7 +118,7 @@ def test_what_comes_later_is_not_replayed() -> None:
 
 def test_the_order_that_a_fix_names_is_right() -> None:
     for stages, _ in WRONG:
-        for finding in order.check(subject(stages=stages)):
+        for finding in Order().check(subject(stages=stages)):
             config = compose(["model=tiny", "eval=none", finding.fix.removeprefix("put them in order: ")]).config
             assert config.stage.order in RIGHT and set(config.stage.order) == set(stages)
 
@@ -130,29 +136,29 @@ def test_the_order_that_a_fix_names_is_right() -> None:
     ],
 )
 def test_rows_of_the_wrong_kind(stage: Kind, kinds: dict[Any, int], wrong: list[str]) -> None:
-    found = list(structure.check(subject(stages=[stage], **{stage: prepared(own=use(kinds=kinds, rows=12))})))
+    found = list(Structure().check(subject(stages=[stage], **{stage: prepared(own=use(kinds=kinds, rows=12))})))
     assert levels(found) == [("STRUCTURE", "error", stage)] * len(wrong)
     for words in wrong:
         assert any(words in finding.message and "own" in finding.message for finding in found)
 
 
 def test_masks() -> None:
-    assert not list(mask.check(subject(instruct=prepared(own=use()))))
+    assert not list(Mask().check(subject(instruct=prepared(own=use()))))
     unproved = {"own": {"the template drops a message": ["a.jsonl:3", "a.jsonl:7"]}}
-    (found,) = mask.check(subject(instruct=prepared(unproved, own=use())))
+    (found,) = Mask().check(subject(instruct=prepared(unproved, own=use())))
     assert found.level == "error" and "a.jsonl:3" in found.message and "drops a message" in found.message
-    (found,) = mask.check(subject(domain=prepared(own=use(no_target_rows=1200))))
+    (found,) = Mask().check(subject(domain=prepared(own=use(no_target_rows=1200))))
     assert found.level == "error" and "1,200 rows" in found.message and "stage.domain.max_length" in found.fix
     for truncated, level in ((1, "info"), (2, "info"), (3, "warning")):
-        (found,) = mask.check(subject(instruct=prepared(own=use(truncated=truncated))))
+        (found,) = Mask().check(subject(instruct=prepared(own=use(truncated=truncated))))
         assert found.level == level and f"{truncated} rows" in found.message
 
 
 def test_repetition() -> None:
-    assert not list(repeat.check(subject(domain=prepared(own=use(epochs=4.0)))))
-    (found,) = repeat.check(subject(domain=prepared(own=use(epochs=4.5))))
+    assert not list(Repeat().check(subject(domain=prepared(own=use(epochs=4.0)))))
+    (found,) = Repeat().check(subject(domain=prepared(own=use(epochs=4.5))))
     assert found.level == "warning" and "4.5 times" in found.message
-    (found,) = repeat.check(subject(domain=prepared(own=use(epochs=4.0, capped=True))))
+    (found,) = Repeat().check(subject(domain=prepared(own=use(epochs=4.0, capped=True))))
     assert found.level == "warning" and "its cap" in found.message and "data.domain.mix.weights.own" in found.fix
 
 
@@ -168,7 +174,7 @@ def test_repetition() -> None:
 )
 def test_engines(arguments: list[str], level: str | None, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framework.checks.engine.visible_gpus", lambda: 0)
-    found = list(engine.check(subject(*arguments)))
+    found = list(Engine().check(subject(*arguments)))
     assert [finding.level for finding in found] == ([level] if level else [])
     for name in names:
         assert name in found[0].message + found[0].fix
@@ -176,7 +182,7 @@ def test_engines(arguments: list[str], level: str | None, names: list[str], monk
 
 def test_offload_is_meant_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framework.checks.engine.visible_gpus", lambda: 1)
-    assert not list(engine.check(subject("engine=zero2_offload")))
+    assert not list(Engine().check(subject("engine=zero2_offload")))
 
 
 def judged(*arguments: str) -> list[Finding]:

@@ -1,0 +1,30 @@
+"""What checks of rows share: sources of a stage put together, shares, and rows to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from framework.profile.columns import Profile
+
+SHOWN = 3
+"""Rows that a finding shows."""
+
+
+def examples(profiles: dict[str, Profile], rows: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """Id and excerpt of up to three rows, given as source and place."""
+    chosen = [pair for pair, _ in zip(rows, range(SHOWN), strict=False)]
+    return tuple(
+        f"{name} {sample.id}: {sample.text}" for name, row in chosen for sample in profiles[name].samples([row])
+    )
+
+
+def where(profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]) -> list[tuple[str, int]]:
+    """The first rows of each source that a mask marks, as source and place."""
+    import numpy as np
+
+    return [(name, int(row)) for name in profiles for row in np.flatnonzero(masks[name])[:SHOWN].tolist()]
