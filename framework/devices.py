@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Dtype = Literal["bfloat16", "float32"]
 
 _TOOL_SECONDS = 20
+_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})
+"""What /proc/cpuinfo calls instructions that multiply bf16 matrices: on x86 the first three, on ARM the last."""
 
 
 def _ask(*arguments: str) -> list[str]:
@@ -36,3 +43,28 @@ def device_memory() -> int:
         if sizes:
             return min(sizes) * 2**20
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def usable_cores() -> int:
+    """Processors that this process may run on: those of its affinity where the system tells it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fast_dtype() -> Dtype:
+    """The dtype that this machine trains fastest in.
+
+    Without instructions for bf16, a CPU's matrix products take a path that is a hundred times slower in bf16 than in
+    fp32 (PyTorch 2.13, AVX2 alone: 0.0009 against 0.07 TFLOP/s at 1,024).
+    """
+    return "bfloat16" if visible_gpus() or _BFLOAT16_FLAGS & _processor_flags() else "float32"
+
+
+@cache
+def _processor_flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Features of the first processor, as Linux lists them; none where nothing can be read."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    listed = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return frozenset(listed.partition(":")[2].split())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from framework.data.prepare import Prepared
-from framework.devices import device_memory, visible_gpus
+from framework.devices import Dtype, device_memory, usable_cores, visible_gpus
 from framework.files import read_json, write_json
 from framework.paths import home
 from framework.schema import Config, Stage
@@ -15,8 +15,8 @@ from framework.schema import Config, Stage
 _CPU_MICRO_TOKENS = 2048
 _GPU_MICRO_TOKENS = 16384
 _CHUNK_TARGETS = 512
-_CPU_FLOPS_PER_CORE = 1.5e11
-"""Sustained in training a small model in bf16; replaced by what this machine has shown once a stage has run."""
+_CPU_FLOPS_PER_CORE: dict[Dtype, float] = {"bfloat16": 1.5e11, "float32": 5e10}
+"""Sustained in training a small model; replaced by what this machine has shown once a stage has run."""
 _GPU_FLOPS = 1.5e14
 
 
@@ -103,7 +103,8 @@ def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micr
     flops = float(per_token * data.tokens)
     if config.objective(_kind(config, settings)).needs_reference:
         flops += 2.0 * shape.parameters * data.tokens
-    seconds = flops / (device_rate() * world if visible_gpus() else device_rate())
+    rate = device_rate(config.model.dtype)
+    seconds = flops / (rate * world if visible_gpus() else rate)
     return Estimate(int(lean if checkpointing else whole), flops, seconds), checkpointing
 
 
@@ -111,19 +112,19 @@ def _kind(config: Config, settings: Stage) -> Any:
     return next(kind for kind in config.stage.order if config.stage.settings(kind) is settings)
 
 
-def _rate_file() -> Any:
-    return home() / "cache" / "rate.json"
+def _rate_file(dtype: Dtype) -> Path:
+    return home() / "cache" / f"rate-{dtype}.json"
 
 
-def device_rate() -> float:
+def device_rate(dtype: Dtype) -> float:
     """Operations a second of one device: the last that a stage reached here, or a cautious guess."""
     try:
-        return float(read_json(_rate_file())["flops_per_second"])
+        return float(read_json(_rate_file(dtype))["flops_per_second"])
     except (OSError, ValueError, KeyError):
-        return _GPU_FLOPS if visible_gpus() else _CPU_FLOPS_PER_CORE * (os.cpu_count() or 1)
+        return _GPU_FLOPS if visible_gpus() else _CPU_FLOPS_PER_CORE[dtype] * usable_cores()
 
 
-def remember_rate(flops: float, seconds: float) -> None:
+def remember_rate(dtype: Dtype, flops: float, seconds: float) -> None:
     """Note what a stage reached, for the next plan's estimate."""
     if seconds > 5:
-        write_json(_rate_file(), {"flops_per_second": flops / seconds})
+        write_json(_rate_file(dtype), {"flops_per_second": flops / seconds})

@@ -115,10 +115,11 @@ class Plan:
 
     def public(self) -> dict[str, Any]:
         """The content of plan.json."""
+        chosen = self.config.model
         return {
             "plan_key": self.key,
             "seed": self.config.seed,
-            "model": {"name": self.config.model.name or self.config.model.path, "fingerprint": self.model.fingerprint},
+            "model": {"name": chosen.name or chosen.path, "fingerprint": self.model.fingerprint, "dtype": chosen.dtype},
             "stages": [stage.public() for stage in self.stages],
             "findings": [finding.public() for finding in self.findings],
         }

@@ -187,7 +187,7 @@ class Execution:
         }
         write_json(folder / "stage.json", done)
         self._keep(stage, folder)
-        remember_rate(stage.estimate.flops, float(result["seconds"]))
+        remember_rate(self._plan.config.model.dtype, stage.estimate.flops, float(result["seconds"]))
         return done
 
     def _keep(self, stage: StagePlan, folder: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, create_model
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, create_model
 
 from framework.adapters.base import Adapter
 from framework.checks.base import Check
 from framework.data.mix import Mix
+from framework.devices import Dtype, fast_dtype
 from framework.launchers.base import Launcher
 from framework.objectives.base import Objective
 from framework.registry import Plugin, Section, component, kinds
@@ -18,6 +19,10 @@ from framework.suites.base import Suite
 
 Kind = Literal["instruct", "domain", "align"]
 """The three interventions; a stage has one of them as its purpose."""
+
+
+def _resolved(dtype: Any) -> Any:
+    return fast_dtype() if dtype == "auto" else dtype
 
 
 class Model(Section):
@@ -32,7 +37,8 @@ class Model(Section):
     """The commit of a hub model; empty takes the newest and records it."""
     instruct: bool | None = None
     """Whether it already follows instructions; ``null`` decides by whether it has a chat template."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    dtype: Annotated[Dtype, BeforeValidator(_resolved)] = Field(default="auto", validate_default=True)  # type: ignore[assignment]
+    """``auto`` becomes what this machine trains fastest in, and the plan and the stage keys hold what it became."""
     checkpointing: bool | Literal["auto"] = "auto"
     """Recompute activations in the backward pass; ``auto`` when the estimate says that memory needs it."""
 

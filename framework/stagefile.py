@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from framework.adapters.base import Adapter
+from framework.devices import Dtype
 from framework.objectives.base import Objective
 from framework.registry import Plugin, Section
 from framework.schema import Engine, Kind, Model, Stage
@@ -82,7 +83,7 @@ class StageFile(Section):
 class ExportFile(Section):
     """Make the model of a lineage, to write it or to talk to it."""
 
-    dtype: Literal["bfloat16", "float32"]
+    dtype: Dtype
     model_dir: str
     lineage: list[Ancestor]
     to: str

@@ -15,7 +15,7 @@ BASE = ["model=tiny", "eval=none"]
 
 
 def key(*arguments: str, kind: Kind = "align", data: str = "data", parent: str = "parent", micro: int = 2048) -> str:
-    config = compose([*BASE, *arguments]).config
+    config = compose([*BASE, "model.dtype=bfloat16", *arguments]).config
     settings = config.stage.settings(kind)
     assert settings is not None
     return stage_key(config, kind, settings, config.objective(kind), data, parent, micro)

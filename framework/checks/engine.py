@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from framework.checks.base import Check, Finding, Subject
-from framework.devices import visible_gpus
+from framework.devices import fast_dtype, visible_gpus
 
 
 class Engine(Check):
@@ -31,6 +31,9 @@ class Engine(Check):
         elif engine.offload and not visible_gpus():
             message = "engine.offload does nothing on a CPU: optimizer states are in the host's memory already"
             yield Finding(self.code, "info", stage, message, f"use engine=zero{engine.zero}")
+        if subject.config.model.dtype == "bfloat16" and fast_dtype() == "float32":
+            message = "this processor has no instructions for bfloat16: a step takes many times as long as in float32"
+            yield Finding(self.code, "warning", stage, message, "use model.dtype=auto or model.dtype=float32")
 
 
 COMPONENT = Engine

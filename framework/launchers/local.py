@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
-from framework.devices import visible_gpus
+from framework.devices import usable_cores, visible_gpus
 from framework.launchers.base import Launcher, Process
 
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
@@ -38,7 +38,7 @@ class Local(Launcher):
         """One interpreter for each rank, with the environment that ``torch.distributed`` reads."""
         world = self.world_size()
         port = str(_free_port())
-        threads = str(max(1, (os.cpu_count() or 1) // world))
+        threads = str(max(1, usable_cores() // world))
         return [
             Process(
                 command=[sys.executable, "-m", "framework.train.worker", str(stage_file)],

@@ -93,7 +93,7 @@ def _grid(headers: Sequence[str], rows: Sequence[Sequence[Text]], left: int, gap
 
 def _print_stages(plan: PlanFile, console: Console) -> None:
     console.print()
-    words = f"Plan {plan.plan_key[:_KEY]}  model {plan.model.name or 'unnamed'}  seed {plan.seed}"
+    words = f"Plan {plan.plan_key[:_KEY]}  model {plan.model.name or 'unnamed'}  {plan.model.dtype}  seed {plan.seed}"
     console.print(_text(words, "bold"), soft_wrap=True)
     console.print(_grid(_STAGES, [_stage_row(stage) for stage in plan.stages], 2, 1 if console.width < _ROOMY else 2))
     training = [stage for stage in plan.stages if not stage.reused]

@@ -74,6 +74,7 @@ class PlanModel(Record):
 
     name: str = ""
     fingerprint: str = ""
+    dtype: str = ""
 
 
 class PlanFile(Record):
