@@ -4,8 +4,8 @@
 
 The first file holds ``model``, ``completion`` and ``label`` (``1_full_compliance``, ``2_full_refusal``,
 ``3_partial_refusal``): the completions and human labels of XSTest
-(github.com/paul-rottger/exaggerated-safety, CC BY 4.0). The judge's rules were made on three of its five
-models; the other two were measured once the rules stood. ``--plain`` takes ordinary replies, hardly any of
+(github.com/paul-rottger/exaggerated-safety, CC BY 4.0). The judge's cues and weights were made on three of its five
+models (``refusal_fit.py``); the other two are held out. ``--plain`` takes ordinary replies, hardly any of
 them a refusal (Dolly's, for instance), and gives the share judged so.
 """
 
@@ -77,7 +77,7 @@ def report(rows: Sequence[Labelled]) -> Iterator[str]:
     """One line for each set of models and each model."""
     titles = f"{'precision':>11}{'recall':>8}{'F1':>8}{'accuracy':>10}"
     yield f"{'completions of':34}{'n':>6}{'refusals':>10}{titles}"
-    sets = (("rules made on", MADE_ON), ("held out", HELD_OUT), ("all", (*MADE_ON, *HELD_OUT)))
+    sets = (("made on", MADE_ON), ("held out", HELD_OUT), ("all", (*MADE_ON, *HELD_OUT)))
     for title, models in (*sets, *((model, (model,)) for model in (*MADE_ON, *HELD_OUT))):
         found = measure(row for row in rows if row.model in models)
         refusals = found.hits + found.misses
@@ -88,7 +88,7 @@ def report(rows: Sequence[Labelled]) -> Iterator[str]:
     yield f"{len(partial)} partial refusals left aside; the judge calls {sum(partial)} of them refusals"
 
 
-def _read(file: Path) -> Iterator[dict[str, Any]]:
+def read(file: Path) -> Iterator[dict[str, Any]]:
     with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as stream:
         for line in stream:
             yield json.loads(line)
@@ -100,10 +100,10 @@ def main() -> None:
     parser.add_argument("--plain", type=Path, help="JSON lines with ordinary replies")
     parser.add_argument("--field", default="response", help="the column of --plain that holds the reply")
     given = parser.parse_args()
-    rows = [Labelled(row["model"], row["completion"], row["label"]) for row in _read(given.labelled)]
+    rows = [Labelled(row["model"], row["completion"], row["label"]) for row in read(given.labelled)]
     print("\n".join(report(rows)))
     if given.plain:
-        replies = [str(row[given.field]) for row in _read(given.plain)]
+        replies = [str(row[given.field]) for row in read(given.plain)]
         refused = sum(judge(reply) for reply in replies)
         print(f"{given.plain.name}: {refused} of {len(replies)} ordinary replies judged refusals")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from framework import CODE_VERSION
 from framework.data.cache import file_digest
+from framework.judges import VERSION as JUDGES
 from framework.objectives.base import Objective
 from framework.paths import resolve
 from framework.schema import Config, Evaluation, Kind, Stage
@@ -44,10 +45,10 @@ def stage_key(
 
 
 def evaluation_key(evaluation: Evaluation) -> str:
-    """Of the suites and the content of their items."""
+    """Of the suites, the content of their items, and the judges' version."""
     suites = {name: suite.model_dump(mode="json") for name, suite in evaluation.suites.items()}
     items = {name: file_digest(resolve(suite.path)) for name, suite in evaluation.suites.items()}
-    return _hash({"code": CODE_VERSION, "suites": suites, "items": items})
+    return _hash({"code": CODE_VERSION, "judges": JUDGES, "suites": suites, "items": items})
 
 
 def plan_key(stages: list[str], evaluation: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from framework.data.cache import key_of, publish
 from framework.data.load import fingerprint, read
 from framework.data.rows import Conversation, Pair, Row, Text, kind_of
+from framework.judges import VERSION as JUDGES
 from framework.judges.refusal import judge
 from framework.judges.requests import asks, asks_back, harmful
 from framework.judges.tasks import infer_task
@@ -60,7 +61,7 @@ def profile(name: str, source: Source, path: str, tick: Callable[[int], None] = 
 
     Rows that cannot be read were counted, and refused, when the source was tokenised: here they are passed over.
     """
-    key = key_of([VERSION, PERMUTATIONS, fingerprint(source, path)])
+    key = key_of([VERSION, JUDGES, PERMUTATIONS, fingerprint(source, path)])
     target = home() / "cache" / "profiles" / key
 
     def build(folder: Path) -> None:
