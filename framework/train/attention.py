@@ -6,6 +6,7 @@ causal on their own and which continue a shared prefix; every stretch is one cal
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -17,14 +18,36 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 SEGMENTS = "triptych_segments"
 
 
-class Span(NamedTuple):
-    """A stretch of a packed sequence: ``length`` tokens from ``start`` that attend causally to themselves and, when
-    ``prefix_length`` is not zero, to the whole of the prefix."""
+class Region(NamedTuple):
+    """``length`` consecutive tokens of a packed sequence."""
 
     start: int
     length: int
-    prefix_start: int = 0
-    prefix_length: int = 0
+
+    @property
+    def end(self) -> int:
+        """The position after the last token."""
+        return self.start + self.length
+
+
+class Span(NamedTuple):
+    """A stretch of a packed sequence: ``length`` tokens from ``start`` that attend causally to themselves and to the
+    whole of their prefix, whose regions are in order."""
+
+    start: int
+    length: int
+    prefix: tuple[Region, ...] = ()
+
+
+def joined(regions: Iterable[Region]) -> tuple[Region, ...]:
+    """The same tokens as the fewest regions."""
+    found: list[Region] = []
+    for region in regions:
+        if found and found[-1].end == region.start:
+            found[-1] = Region(found[-1].start, found[-1].length + region.length)
+        else:
+            found.append(region)
+    return tuple(found)
 
 
 _SHORT = 192
@@ -39,6 +62,12 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dr
     return scaled_dot_product_attention(
         query, key, value, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=grouped
     ).to(dtype)
+
+
+def _gathered(part: Tensor, places: list[slice]) -> Tensor:
+    """Some places of [1, heads, T, D], one after the other; a view where they are one."""
+    found = [part[:, :, place] for place in places]
+    return found[0] if len(found) == 1 else torch.cat(found, dim=2)
 
 
 def segment_attention(
@@ -67,17 +96,14 @@ def segment_attention(
         raise ValueError("segment attention needs the spans of the packed sequence")
     window = getattr(module, "sliding_window", None)
     outputs: list[Tensor] = []
-    for start, length, prefix_start, prefix_length in spans:
-        if window is not None and prefix_length + length > window:
-            raise ValueError(f"a row of {prefix_length + length} tokens exceeds the model's window of {window}")
-        own = slice(start, start + length)
-        if prefix_length == 0:
-            outputs.append(_causal(query[:, :, own], key[:, :, own], value[:, :, own], scaling, dropout))
-            continue
+    for start, length, prefix in spans:
+        before = sum(region.length for region in prefix)
+        if window is not None and before + length > window:
+            raise ValueError(f"a row of {before + length} tokens exceeds the model's window of {window}")
         # The prefix's queries are computed once more and dropped: cheaper than a mask matrix, and exact.
-        prefix = slice(prefix_start, prefix_start + prefix_length)
-        joined = [torch.cat([part[:, :, prefix], part[:, :, own]], dim=2) for part in (query, key, value)]
-        outputs.append(_causal(joined[0], joined[1], joined[2], scaling, dropout)[:, :, prefix_length:])
+        places = [slice(region.start, region.end) for region in (*prefix, Region(start, length))]
+        queries, keys, values = (_gathered(part, places) for part in (query, key, value))
+        outputs.append(_causal(queries, keys, values, scaling, dropout)[:, :, before:])
     return torch.cat(outputs, dim=2).transpose(1, 2), None
 
 

@@ -1,32 +1,70 @@
-"""Micro-batches: packed rows as the tensors of one forward pass."""
+"""Micro-batches: packed rows as the tensors of one forward pass.
+
+Tokens that several rows begin with go through the model once: a prompt with two responses, a system prompt that every
+conversation of the batch starts with. What continues them attends to them, and not to one another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from framework.train.attention import Span
+from framework.train.attention import Region, Span, joined
+
+_WORTHWHILE = 8
+"""Common tokens from which on sharing pays for the further stretch of attention that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of tokens of one row: alone, a shared prefix, or a continuation of the prefix before it."""
+    """A stretch of at least one token: the start of a row, or a continuation of pieces before it."""
 
     tokens: np.ndarray
     """int32 [n]."""
     supervised: np.ndarray
     """bool [n]: which tokens are targets."""
-    continues: bool = False
-    """Whether it continues the last piece that does not continue another."""
+    depth: int = 0
+    """How many pieces it continues: itself below the last piece of each smaller depth."""
     unit: int = 0
     """Index of the row in the stage's order."""
     child: int = 0
     """Which of its unit's continuations it is, from 0."""
     source: int = 0
+
+
+def share(rows: Sequence[Sequence[Piece]]) -> list[Piece]:
+    """The rows' pieces in one list, where the tokens that several rows begin with stand once, before these rows.
+
+    Rows are grouped by their first few tokens. Targets are never shared, and every row keeps a token of its own.
+    """
+    groups: dict[bytes | int, list[Sequence[Piece]]] = {}
+    for place, row in enumerate(rows):
+        free = _free(row[0])
+        groups.setdefault(row[0].tokens[:_WORTHWHILE].tobytes() if free >= _WORTHWHILE else place, []).append(row)
+    pieces: list[Piece] = []
+    for group in groups.values():
+        if len(group) == 1:
+            pieces += group[0]
+            continue
+        heads = [row[0] for row in group]
+        free = min(map(_free, heads))
+        alike = (np.stack([head.tokens[:free] for head in heads]) == heads[0].tokens[:free]).all(axis=0)
+        common = free if alike.all() else int(alike.argmin())
+        pieces.append(Piece(heads[0].tokens[:common], np.zeros(common, dtype=bool)))
+        for head, *rest in group:
+            own = replace(head, tokens=head.tokens[common:], supervised=head.supervised[common:])
+            pieces += [replace(piece, depth=piece.depth + 1) for piece in (own, *rest)]
+    return pieces
+
+
+def _free(head: Piece) -> int:
+    """How many of a row's first tokens may be shared: those before its first target, all but the last one."""
+    targets = np.flatnonzero(head.supervised)
+    return int(targets[0]) if len(targets) else len(head.tokens) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +74,7 @@ class MicroBatch:
     input_ids: Tensor
     """int64 [1, T]."""
     position_ids: Tensor
-    """int64 [1, T]; restart with every row, go on from the prefix in its continuations."""
+    """int64 [1, T]; restart with every row, go on in its continuations."""
     spans: list[Span]
     predict: Tensor
     """int64 [K]: the position whose hidden state predicts the target."""
@@ -61,41 +99,40 @@ class MicroBatch:
 def build(pieces: Sequence[Piece]) -> MicroBatch:
     """Lay pieces out one after the other.
 
-    The first token of a continuation is predicted by the last of its prefix. The first token of any other piece has
-    nothing before it and cannot be a target.
+    The first token of a continuation is predicted by the last of the piece that it continues. The first token of any
+    other piece has nothing before it and cannot be a target.
 
     Raises:
-        ValueError: when such a first token is supervised, or a continuation has no prefix.
+        ValueError: when such a first token is supervised, or a continuation has nothing to continue.
     """
     positions: list[np.ndarray] = []
     predict: list[np.ndarray] = []
     owners: list[tuple[int, int, int, int]] = []
     spans: list[Span] = []
-    prefix: tuple[int, int] | None = None
+    continued: list[Region] = []
+    """The pieces that the next one may continue, by depth."""
     start = 0
     for piece in pieces:
         length = len(piece.tokens)
+        if piece.depth > len(continued):
+            raise ValueError("a continuation has no prefix")
+        del continued[piece.depth :]
         before = np.arange(start - 1, start + length - 1)
-        if piece.continues:
-            if prefix is None:
-                raise ValueError("a continuation has no prefix")
-            prefix_start, prefix_length = prefix
-            offset = prefix_length
-            before[0] = prefix_start + prefix_length - 1
-            if start == prefix_start + prefix_length:
-                # The first continuation lies right behind its prefix: both are one causal stretch.
-                spans[-1] = Span(prefix_start, prefix_length + length)
-            else:
-                spans.append(Span(start, length, prefix_start, prefix_length))
+        if continued:
+            before[0] = continued[-1].end - 1
+        elif piece.supervised[0]:
+            raise ValueError("the first token of a row cannot be a target")
+        if continued and continued[-1].end == start:
+            # It lies right behind what it continues: both are one causal stretch.
+            spans[-1] = spans[-1]._replace(length=spans[-1].length + length)
         else:
-            if length and piece.supervised[0]:
-                raise ValueError("the first token of a row cannot be a target")
-            prefix, offset = (start, length), 0
-            spans.append(Span(start, length))
+            spans.append(Span(start, length, joined(continued)))
+        offset = sum(region.length for region in continued)
         positions.append(np.arange(offset, offset + length))
         chosen = before[piece.supervised]
         predict.append(chosen)
         owners.append((piece.unit, piece.child, piece.source, len(chosen)))
+        continued.append(Region(start, length))
         start += length
     tokens = np.concatenate([piece.tokens for piece in pieces]).astype(np.int64)
     supervised = np.concatenate([piece.supervised for piece in pieces])

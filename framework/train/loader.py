@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework.data.packs import Packs, SegmentRole
-from framework.train.batch import MicroBatch, Piece, build, chunked
+from framework.train.batch import MicroBatch, Piece, build, chunked, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,21 @@ class Loader:
     def build(self, group: list[int]) -> MicroBatch:
         """The micro-batch of some packs."""
         packs = self._packs
-        pieces: list[Piece] = []
+        rows: list[list[Piece]] = []
         for pack in group:
-            for row in np.asarray(packs.segments[packs.packs[pack] : packs.packs[pack + 1]]):
-                start, length, unit, role, source, _ = (int(value) for value in row)
+            for segment in packs.pack_segments(pack):
+                start, length, unit, role, source, _ = (int(value) for value in segment)
                 own = slice(start, start + length)
-                pieces.append(
-                    Piece(
-                        tokens=np.asarray(packs.tokens[own]),
-                        supervised=np.asarray(packs.supervised[own]),
-                        continues=role in (SegmentRole.CHOSEN, SegmentRole.REJECTED),
-                        unit=unit,
-                        child=int(role == SegmentRole.REJECTED),
-                        source=source,
-                    )
+                piece = Piece(
+                    tokens=np.asarray(packs.tokens[own]),
+                    supervised=np.asarray(packs.supervised[own]),
+                    depth=int(role in (SegmentRole.CHOSEN, SegmentRole.REJECTED)),
+                    unit=unit,
+                    child=int(role == SegmentRole.REJECTED),
+                    source=source,
                 )
-        return build(pieces)
+                if piece.depth:
+                    rows[-1].append(piece)
+                else:
+                    rows.append([piece])
+        return build(share(rows))

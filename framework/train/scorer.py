@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -13,7 +12,8 @@ from transformers import PreTrainedModel
 from framework.data.chat import ChatTokenizer
 from framework.suites.base import Likelihood, Prompt
 from framework.train.attention import SEGMENTS
-from framework.train.batch import MicroBatch, Piece, build
+from framework.train.batch import MicroBatch, Piece, build, share
+from framework.train.decode import greedy
 from framework.train.module import token_logps
 
 
@@ -27,7 +27,7 @@ class ModelScorer:
         device: torch.device,
         beat: Callable[[], None],
         tokens: int = 2048,
-        rows: int = 32,
+        rows: int = 64,
     ) -> None:
         self._model = model.to(device).eval()  # type: ignore[arg-type]
         self._chat = chat
@@ -48,7 +48,7 @@ class ModelScorer:
             pieces = [Piece(prompt, np.zeros(len(prompt), dtype=bool), unit=unit)]
             for child in range(len(group)):
                 reply = replies[at]
-                pieces.append(Piece(reply, np.ones(len(reply), dtype=bool), True, unit, child))
+                pieces.append(Piece(reply, np.ones(len(reply), dtype=bool), 1, unit, child))
                 at += 1
             rows.append(pieces)
         results = [[Likelihood(0.0, 0)] * len(group) for group in continuations]
@@ -76,20 +76,19 @@ class ModelScorer:
     def _forward(self, rows: list[list[Piece]]) -> list[tuple[MicroBatch, Tensor]]:
         self._model.set_attn_implementation(SEGMENTS)
         done: list[tuple[MicroBatch, Tensor]] = []
-        waiting: list[Piece] = []
+        waiting: list[list[Piece]] = []
         size = 0
         for row in [*rows, []]:
             length = sum(len(piece.tokens) for piece in row)
             if waiting and (not row or size + length > self._tokens):
-                batch = build(waiting).to(self._device)
+                batch = build(share(waiting)).to(self._device)
                 done.append((batch, token_logps(self._model, batch)))
                 waiting, size = [], 0
                 self._beat()
-            waiting += row
+            waiting.append(row)
             size += length
         return done
 
-    @torch.no_grad()
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Greedy decoding in batches of prompts of similar length."""
         self._model.set_attn_implementation("sdpa")
@@ -98,35 +97,11 @@ class ModelScorer:
         replies = [""] * len(encoded)
         for start in range(0, len(order), self._rows):
             places = order[start : start + self._rows]
-            width = max(len(encoded[place]) for place in places)
-            ids = torch.full((len(places), width), self._chat.pad_id)
-            mask = torch.zeros_like(ids)
-            for row, place in enumerate(places):
-                tokens = torch.from_numpy(encoded[place].astype(np.int64))
-                ids[row, width - len(tokens) :] = tokens
-                mask[row, width - len(tokens) :] = 1
-            output = cast(
-                "Tensor",
-                self._model.generate(  # type: ignore[operator]
-                    input_ids=ids.to(self._device),
-                    attention_mask=mask.to(self._device),
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                    temperature=None,
-                    top_p=None,
-                    top_k=None,
-                    eos_token_id=sorted(self._chat.eos_ids),
-                    pad_token_id=self._chat.pad_id,
-                ),
-            )
-            for row, place in enumerate(places):
-                replies[place] = self._reply(output[row, width:].tolist())
+            found = greedy(self._model, [encoded[place] for place in places], max_new_tokens, self._chat.eos_ids)
+            for place, tokens in zip(places, found, strict=True):
+                replies[place] = self._chat.decode(tokens).strip()
             self._beat()
         return replies
-
-    def _reply(self, tokens: list[int]) -> str:
-        stop = next((at for at, token in enumerate(tokens) if token in self._chat.eos_ids), len(tokens))
-        return self._chat.decode(tokens[:stop]).strip()
 
 
 def _grouped(batch: MicroBatch, logps: Tensor) -> list[tuple[int, int, float, int]]:

@@ -108,7 +108,7 @@ def batch_of(packs: Packs, keep: Callable[[Piece], Piece] = lambda piece: piece)
     units: dict[int, list[Piece]] = {}
     for start, length, unit, role, source, _ in packs.segments.tolist():
         own = slice(start, start + length)
-        piece = Piece(packs.tokens[own], packs.supervised[own], role >= 2, unit, int(role == 3), source)
+        piece = Piece(packs.tokens[own], packs.supervised[own], int(role >= 2), unit, int(role == 3), source)
         units.setdefault(unit, []).append(keep(piece))
     return list(units.values())
 
