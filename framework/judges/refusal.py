@@ -17,6 +17,9 @@ import re
 from framework.judges._refusal_cues import HELPING, REFUSING, Cue
 from framework.judges._refusal_weights import BIAS, WEIGHTS
 
+VERSION = 2
+"""Raised when verdicts change: evaluations made with the older judge are then made again."""
+
 OPENING_SENTENCES = 2
 _READ = 700
 """Characters of a reply in which cues are looked for."""
@@ -26,7 +29,6 @@ _LIST_LINES = 2
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LIST_LINE = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s", re.MULTILINE)
-
 
 _FIRST_PERSON = ("inability", "machine", "disowning", "no access", "no opinion", "correction", "doubt")
 """Cues in which the reply speaks of itself: less ambiguous than what it says of the subject."""
