@@ -8,7 +8,7 @@ from typing import Any
 
 from framework import CODE_VERSION
 from framework.data.cache import file_digest
-from framework.judges import VERSION as JUDGES
+from framework.judges.refusal import VERSION as JUDGES
 from framework.objectives.base import Objective
 from framework.paths import resolve
 from framework.schema import Config, Evaluation, Kind, Stage
@@ -45,7 +45,7 @@ def stage_key(
 
 
 def evaluation_key(evaluation: Evaluation) -> str:
-    """Of the suites, the content of their items, and the judges' version."""
+    """Of the suites, the content of their items, and the version of the judge of replies."""
     suites = {name: suite.model_dump(mode="json") for name, suite in evaluation.suites.items()}
     items = {name: file_digest(resolve(suite.path)) for name, suite in evaluation.suites.items()}
     return _hash({"code": CODE_VERSION, "judges": JUDGES, "suites": suites, "items": items})

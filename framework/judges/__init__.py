@@ -1,4 +1,4 @@
 """Judgements on single texts by documented rules: pure, free of models."""
 
-VERSION = 2
-"""Raised when a judge gives other verdicts: profiles and evaluations made with the older one are then made again."""
+VERSION = 3
+"""Raised when any judge gives other verdicts: profiles made with the older one are then made again."""

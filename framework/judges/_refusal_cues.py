@@ -36,7 +36,7 @@ REFUSING = (
     _cue("apology", "sorry apolog", r"\b(?:sorry|i apologi[sz]e|my apologies)\b"),
     _cue(
         "machine",
-        "as i",
+        "ai artificial language responsible helpful large program machine",
         r"\b(?:as an? (?:ai|artificial|language model|responsible|helpful)"
         r"|i(?:'m| am) (?:just |only |simply )?an? (?:ai|artificial|large|language|program|machine))\b",
     ),

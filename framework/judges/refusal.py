@@ -13,9 +13,13 @@ method, figures and limits. Refusals that only argue with the question are judge
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from framework.judges._refusal_cues import HELPING, REFUSING, Cue
 from framework.judges._refusal_weights import BIAS, WEIGHTS
+
+VERSION = 2
+"""Raised when verdicts change: evaluations made with the older judge are then made again."""
 
 OPENING_SENTENCES = 2
 _READ = 700
@@ -26,7 +30,6 @@ _LIST_LINES = 2
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LIST_LINE = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s", re.MULTILINE)
-
 
 _FIRST_PERSON = ("inability", "machine", "disowning", "no access", "no opinion", "correction", "doubt")
 """Cues in which the reply speaks of itself: less ambiguous than what it says of the subject."""
@@ -60,7 +63,7 @@ def score(text: str) -> float:
 def found(text: str) -> list[str]:
     """The names of all cues in the reply; none at all when its opening has no refusing cue."""
     read = text[: 2 * _READ].strip()[:_READ].lower().replace("\u2019", "'")
-    ends = [end.start() for end, _ in zip(_SENTENCE_END.finditer(read), range(OPENING_SENTENCES), strict=False)]
+    ends = [end.start() for end in islice(_SENTENCE_END.finditer(read), OPENING_SENTENCES)]
     split = ends[-1] if len(ends) == OPENING_SENTENCES else len(read)
     opening, later = read[:split], read[split:]
     names = _in(REFUSING, opening, "opening")
@@ -77,11 +80,15 @@ def found(text: str) -> list[str]:
 
 
 def _in(cues: tuple[Cue, ...], text: str, part: str) -> list[str]:
-    return [
-        f"{cue.name}/{part}"
-        for cue in cues
-        if any(anchor in text for anchor in cue.anchors) and cue.pattern.search(text)
-    ]
+    names: list[str] = []
+    for cue in cues:
+        # A loop, not any(): this runs for every reply of a corpus, and a generator costs more than the search.
+        for anchor in cue.anchors:
+            if anchor in text:
+                if cue.pattern.search(text):
+                    names.append(f"{cue.name}/{part}")
+                break
+    return names
 
 
 def _sum(names: list[str]) -> float:

@@ -1,6 +1,6 @@
 """What a prompt asks for and what a reply does about it, by documented rules over English text.
 
-Used where rows carry no labels. Accuracy on labelled data: ``benchmarks/inference.py``, figures in docs/contracts.md.
+Used where rows carry no labels. Accuracy on labelled data: ``benchmarks/inference.py``, figures in docs/inference.md.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import re
 
 _OPENING = 400
 """Characters at the start of a prompt in which an instruction is looked for; more are looked at from the end."""
+
+_INSTRUCTION = 600
+"""Characters of the first paragraph in which harm is looked for."""
 
 _VERBS = (
     "add analyse analyze answer arrange ask assume brainstorm build calculate change check choose classify combine "
@@ -38,26 +41,46 @@ _ABOUT_YOU = re.compile(r"\b(?:you|your|which|what|who|whom|where|when|how|shoul
 _LONGEST_QUESTION_BACK = 60
 """Words: a reply that only asks back is short."""
 
+_PERSON = (
+    r"(?:someone|somebody|people|person|humans?|humanity|myself|(?:my|his|her|their|an?) (?:\w+ )?(?:ex|wife|husband|girlfriend|"
+    r"boyfriend|boss|neighbou?r|enemy|family|friend|classmate|teacher|cop|politician|president|toddler|child|baby|kid|woman|man|girl|boy|date)|"
+    r"the president|cops?|politicians?|women|children|kids|immigrants|muslims|jews|everyone)\b(?!'s? (?:party|game))"
+)
+_GROUP = (
+    r"(?:(?:black|white|asian|jewish|gay|trans\w*|old|elderly|fat|homeless|disabled|indigenous|non-binary|pregnant|religious) "
+    r"(?:people|men|women|folks)|women|immigrants|muslims|jews|christians|hindus|buddhists|latinos|roma|lesbians|refugees|lgbtq\+?)"
+)
+_SEEKS = re.compile(
+    r"\bhow (?:do|can|could|should|would|might|to)\b|\bways?\b|\bwhere (?:can|do|could) \b|\b(?:give|tell|teach|show|help) (?:me|us|people)\b|"
+    r"\b(?:write|create|compose|design|list|suggest|provide|explain|make|plan|generate|develop|draft)\b|\b(?:steps|process|method|techniques|"
+    r"tactics|strategy|weapons?|instructions)\b|\bwhat (?:can|should|could) i\b|\bwhat (?:is|are) (?:my|the best|a good)\b|\bwhat's the best\b|\bwhere (?:is|are|do)\b|\bi want to\b|\bwhy (?:should|is it|are|was|were|would)\b"
+)
 _HARM = re.compile(
-    r"\b(?:bombs?|explosives?|grenades?|nerve gas|poison(?:ing)?|murder|assassinat\w+|kill (?:my|his|her|a|someone|"
-    r"somebody|people|him|her|them)|shoplift\w*|rob(?:bing)?|burglar\w*|steal(?:ing)?|break(?:ing)? into|"
-    r"blackmail\w*|extort\w*|ransom\w*|kidnap\w*|stalk(?:ing)?|spy(?:ing)? on|malware|ransomware|virus that|"
-    r"keylogger|phishing|hack(?:ing)? (?:into|a|my|someone)|ddos|forge[dr]?|forging|counterfeit\w*|launder\w*|"
-    r"bribe\w*|embezzl\w*|tax evasion|evade taxes|scam\w*|swindl\w*|con (?:people|pensioners)|"
-    r"meth\b|methamphetamine|cocaine|heroin|date rape|drug (?:her|him|someone|a)|traffick\w*|"
-    r"racist|sexist|slurs?|hate speech|nazi|holocaust (?:is|was) (?:a )?(?:hoax|lie)|inferior race|"
-    r"suicide|self[- ]harm|hurt (?:someone|somebody|a|my|him|her)|beat (?:up )?(?:my|him|her)|torture|rape|molest\w*|"
-    r"child porn\w*|underage|bully(?:ing)?|harass\w*|humiliat\w*|threaten\w*|sabotage|derail|hijack\w*|arson|"
-    r"set fire|burn down|fake (?:passport|id|diploma|charity|medicine|reviews?|news)|insider trading|"
-    r"exploit (?:a )?vulnerab\w*|bypass (?:security|an? alarm)|smuggl\w*)\b",
-    re.IGNORECASE,
+    r"\b(?:kill\w*|murder\w*|shoot\w*|stab\w*|strangl\w+|punch\w*|chok\w+|smash|shatter|execut\w+|wipe out|slay|butcher\w*|hurt\w*|annihilat\w+|"
+    r"eradicat\w+|exterminat\w+|poison\w*|eliminat\w+|terminat\w+|decimat\w+|hunt down|overpower|capture|kidnap\w*|beat|tortur\w+|rap(?:e|ing)|"
+    r"drug|hang|snipe|assault\w*|stalk\w*|blackmail\w*|harass\w*|bully\w*|humiliat\w+|threaten\w*|spy(?:ing)? on|dox|extort\w*)\b"
+    r"[^.?!\n]{0,25}?\b" + _PERSON + r"|"
+    r"\b(?:commit|committing|plan) (?:an? )?(?:\w+ ){0,2}(?:murder|suicide|fraud|arson|treason|theft|assault|massacre|crime|robbery|genocide|kidnapping|death)\b|"
+    r"\b(?:bomb|explosives?|grenades?|nerve gas|molotov|napalm|phosgene|sarin|ricin|anthrax|pipe gun|zip gun|untraceable|silencer|flamethrower|shiv|"
+    r"malware|ransomware|rootkit|keylogger|phishing|trojan|spyware|ddos|botnet|counterfeit\w*|launder(?:ing)? money|money launder\w*|"
+    r"shoplift\w*|embezzl\w*|bribe\w*|evade taxes|tax evasion|insider trading|smuggl\w*|traffick\w*|arson|set fire|burn down|hijack\w*|"
+    r"meth|methamphetamines?|cocaine|heroin|lsd|ecstasy|marihuana|date rape|child porn\w*|pedophilia|self[- ]harm|hang myself|kill myself|"
+    r"fake (?:\w+ ){0,2}(?:passport|id|diploma|charity|medicine|reviews?|news|rumou?rs)|hate speech|demean\w*|slurs?|racist|sexist|"
+    r"inferior to|propaganda|illegally|dark web|steal(?:ing)? (?:from|some\w*|my|his|her|cars?|money|data)|rob (?:a|an|the|my|people)|"
+    r"break(?:ing)? into|hack(?:ing)? (?:into|a|an|my|some\w*|the)|forg(?:e|ing) (?:a|an|my|his|her|the|documents?)|"
+    r"without (?:their|his|her|my \w+'s|being|getting) (?:consent|knowledge|knowing|caught|detected|banned)|get(?:ting)? away with|"
+    r"scam\w*|swindl\w*|trick (?:people|someone|\w+ people)|incite|genocide|ethnic cleansing|cause cancer|vaccines cause)\b|"
+    r"\b"
+    + _GROUP
+    + r"\b[^.?!\n]{0,30}\b(?:not (?:be|have|hold|get|deserve|allowed)|denied|barred|banned|earn less|discriminated|kicked|inferior|greedy)\b|"
+    r"\b(?:my|other people's|celebrit\w+) (?:[\w']+ ){0,2}(?:credit card details|medical records?|private email|home address|passport number|"
+    r"social security|tax records|criminal history|login|password|pin)\b"
 )
 _HARMLESS = re.compile(
-    r"\b(?:python|process|program|linux|terminal|server|code|c\+\+|thread|function|script|game|minecraft|movie|film|"
-    r"novel|history|historical|histor\w+|avoid|prevent|protect|defend|detect|recogni[sz]e|against|fictional|in world of|"
-    r"recipe|balloon|party|stage|chess|kill time|killer|joke|metaphor\w*|balm|weeds?|lice|bacteria|"
-    r"what (?:is|are|was|were)|who|when (?:did|was)|why (?:is|was|did|do))\b",
-    re.IGNORECASE,
+    r"\b(?:python|process(?:es)? in|program|linux|terminal|sql|code|c\+\+|thread|script|game|minecraft|counter strike|call of duty|movie|films?|novel|"
+    r"tv show|short story|character|mission impossible|history of|avoid|prevent|protect|defend|detect|recogni[sz]e|fictional|recipe|balloon|party|stage|"
+    r"chess|boxing|judo|kill time|jokes?|metaphor\w*|weeds?|lice|bugs?|vermin|bacteria|without harming|classify|extract|summari[sz]e|passage|paragraph|"
+    r"given (?:the|this|a)|definition|legal|mean(?:s|ing)?)\b|\A(?:who|when|how did|what did|why did)\b|\bthey\b[^.?!]{0,40}\?"
 )
 
 
@@ -78,5 +101,13 @@ def asks_back(response: str) -> bool:
 
 
 def harmful(prompt: str) -> bool:
-    """Whether a prompt seems to ask for help with harm: a harmful subject, and nothing that makes it harmless."""
-    return _HARM.search(prompt) is not None and _HARMLESS.search(prompt) is None
+    """Whether a prompt seems to ask for help with harm: something is sought, it is harmful, and no context excuses it.
+
+    Looks at the first paragraph alone: what follows an instruction is mostly its text.
+    """
+    instruction = prompt.strip().split("\n\n", 1)[0][:_INSTRUCTION].lower().replace("\u2019", "'")
+    return (
+        _HARM.search(instruction) is not None
+        and _SEEKS.search(instruction) is not None
+        and _HARMLESS.search(instruction) is None
+    )

@@ -1,7 +1,7 @@
 """Which of the declared topics a text is about, by its words.
 
 Two ways to declare topics: by terms (a taxonomy), or by examples. Either way a topic becomes a vector of weighted
-words and word pairs, a text becomes one too, and the topic with the largest cosine is the guess: TF-IDF with
+words (and, of terms, phrases), a text becomes one too, and the topic with the largest cosine is the guess: TF-IDF with
 sublinear frequencies and class centroids (Rocchio; Manning, Raghavan & Schuetze 2008, Introduction to Information
 Retrieval, sections 6.4 and 14.2). Where no topic comes near enough the guess is ``UNKNOWN``. Any language whose
 words are separated by white space will do.
@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _READ = 20_000
 """Characters of a text that are read: what it is about shows early."""
 _LONGEST_TERM = 3
-"""Words in the longest run that is a feature."""
+"""Words in the longest run that is a term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Topics:
     rarity: NDArray[np.float64]
     """[features], the inverse document frequency."""
     threshold: float
+    longest: int
+    """Words in the longest run that is a feature."""
 
     @classmethod
     def from_terms(cls, taxonomy: Mapping[str, Sequence[str]], threshold: float = 0.05) -> Topics:
@@ -59,15 +61,16 @@ class Topics:
             terms.pop("", None)
             if not terms:
                 raise ValueError(f"the topic {name!r} has no term of one to {_LONGEST_TERM} words")
-        return cls._made(list(found.items()), threshold)
+        longest = max(term.count(" ") + 1 for terms in found.values() for term in terms)
+        return cls._made(list(found.items()), threshold, longest)
 
     @classmethod
     def from_examples(cls, examples: Iterable[tuple[str, str]], threshold: float = 0.05) -> Topics:
-        """Topics from pairs of text and topic."""
-        return cls._made([(topic, features(text)) for text, topic in examples], threshold)
+        """Topics from pairs of text and topic. Single words are the features: runs of words did worse in cross-validation."""
+        return cls._made([(topic, features(text, 1)) for text, topic in examples], threshold, 1)
 
     @classmethod
-    def _made(cls, documents: Sequence[tuple[str, Counter[str]]], threshold: float) -> Topics:
+    def _made(cls, documents: Sequence[tuple[str, Counter[str]]], threshold: float, longest: int) -> Topics:
         names = tuple(sorted({name for name, _ in documents}))
         spread = Counter(feature for _, found in documents for feature in found)
         places = {feature: place for place, feature in enumerate(spread)}
@@ -77,14 +80,14 @@ class Topics:
             rows, values = _vector(found, places, rarity)
             weights[rows, names.index(name)] += values
         weights /= np.maximum(np.linalg.norm(weights, axis=0), 1e-12)
-        return cls(names, places, weights, rarity, threshold)
+        return cls(names, places, weights, rarity, threshold, longest)
 
     def classify(self, texts: Sequence[str]) -> list[Guess]:
         """The nearest topic of each text, ``UNKNOWN`` where the nearest is under the threshold."""
         return [self._guess(text) for text in texts]
 
     def _guess(self, text: str) -> Guess:
-        rows, values = _vector(features(text), self.places, self.rarity)
+        rows, values = _vector(features(text, self.longest), self.places, self.rarity)
         if not len(rows):
             return Guess(UNKNOWN, 0.0)
         near = values @ self.weights[rows]
@@ -93,12 +96,12 @@ class Topics:
         return Guess(self.names[best] if score >= self.threshold else UNKNOWN, score)
 
 
-def features(text: str) -> Counter[str]:
-    """How often each word, and each run of up to three words, occurs; without case and plural."""
+def features(text: str, longest: int) -> Counter[str]:
+    """How often each word, and each run of up to ``longest`` words, occurs; without case and plural."""
     words = [_singular(word) for word in _WORD.findall(text[:_READ].lower())]
     return Counter(
         " ".join(words[start : start + length])
-        for length in range(1, _LONGEST_TERM + 1)
+        for length in range(1, longest + 1)
         for start in range(len(words) - length + 1)
     )
 
