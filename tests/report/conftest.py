@@ -11,8 +11,8 @@ import pytest
 
 from framework.report import style
 from framework.report.html import write_report
-from framework.report.pictures import Picture
 from framework.report.read import RunRecord
+from framework.report.style import Picture
 
 
 @pytest.fixture(scope="session")
