@@ -9,23 +9,7 @@ from typing import Any
 
 from framework.paths import PROJECT
 
-WORDS = [
-    "river",
-    "stone",
-    "lamp",
-    "winter",
-    "garden",
-    "cloud",
-    "ladder",
-    "copper",
-    "music",
-    "bread",
-    "harbour",
-    "window",
-    "paper",
-    "silver",
-    "forest",
-]
+WORDS = ("river", "stone", "lamp", "winter", "garden", "cloud", "ladder", "copper", "music", "bread", "harbour")
 HOSTILE = '<script>alert("x")</script>'
 
 
