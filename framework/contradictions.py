@@ -72,6 +72,9 @@ def _unused(composed: Composed) -> Iterator[Problem]:
     for kind in config.stage.order:
         read |= {f"stage.{kind}", f"data.{kind}", *(f"data.{other}" for other in config.data.of(kind).mix.replay)}
     unread = {"align", *(f"{part}.{kind}" for part in ("stage", "data") for kind in get_args(Kind))} - read
+    if config.do != "audit":
+        for key in sorted(key for key in composed.given if key.startswith("audit.")):
+            yield Problem(key, "is read by do=audit alone", "remove it, or say do=audit", "command line")
     fix = f"remove it, or choose a stage order that has it; this one is {', '.join(config.stage.order)}"
     for key in sorted(composed.given):
         if any(key == section or key.startswith(section + ".") for section in unread):

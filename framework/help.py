@@ -7,6 +7,7 @@ from framework.compose import CONF, groups
 _VERBS = {
     "run": "plan, check, then train stage by stage (default); resumes a run in the same run_dir",
     "plan": "print the plan and write plan.json; exit 1 when it has error findings",
+    "audit": "look at the data alone: audit.html and audit.json; exit 1 as do=plan",
     "evaluate": "measure a finished run again: run=RUN_DIR",
     "export": "write the result of a run as one model: run=RUN_DIR to=DIR",
     "chat": "talk to the result of a run: run=RUN_DIR",
@@ -15,6 +16,7 @@ _VERBS = {
 _EXAMPLES = [
     "python train.py",
     "python train.py do=plan",
+    "python train.py do=audit",
     "python train.py stage=domain adapter=qlora",
     "python train.py stage.domain.lr=1e-4 stage.domain.epochs=2 adapter.r=32 seed=1",
     "python train.py stage=instruct data=files data.instruct.sources.mine.path=rows.jsonl eval=none",

@@ -133,6 +133,13 @@ class Evaluation(Section):
     gates: list[Gate] = Field(default_factory=list)
 
 
+class Audit(Section):
+    """What ``do=audit`` shows."""
+
+    show_harmful: bool = False
+    """Show the texts of rows whose prompt seems harmful."""
+
+
 class _Checks(Section):
     """How findings are treated, and the thresholds of each check under its name."""
 
@@ -179,6 +186,7 @@ class Config(Section):
     tracker: Tracker
     eval: Evaluation
     checks: Checks = Field(default_factory=Checks)
+    audit: Audit = Field(default_factory=Audit)
 
     def objective(self, kind: Kind) -> Objective:
         """What a stage minimises: responses for instruct, next tokens for domain, the chosen method for align."""

@@ -39,6 +39,25 @@ def plan(composed: Composed, command: str) -> Exit:
     return Exit.FINDINGS if made.errors else Exit.OK
 
 
+def audit(composed: Composed, command: str) -> Exit:
+    """Plan, look at the data of every stage, and write audit.json and audit.html. Nothing is trained."""
+    from framework.audit.assemble import audit as look
+    from framework.report.audit_html import write_audit
+    from framework.report.console import print_audit
+    from framework.screen import PlanProgress, console
+
+    with PlanProgress() as progress:
+        made = make_plan(composed, progress)
+        found = look(made, command, progress)
+    directory = choose(composed.config).path
+    file = directory / "audit.json"
+    write_json(file, Redactor.from_environment().tree(found.model_dump(mode="json")))
+    page = write_audit(file)
+    print_audit(found, console())
+    print(f"audit: {_shown(page)}")
+    return Exit.FINDINGS if made.errors else Exit.OK
+
+
 def run(composed: Composed, command: str) -> Exit:
     """Plan, then execute; the last thing shown is the retention table and where the report is."""
     from framework.observers.tracking import Tracking
@@ -108,7 +127,7 @@ def chat(composed: Composed, command: str) -> Exit:
 
 def _not_yet(composed: Composed, command: str) -> Exit:
     verb = composed.config.do
-    print(f"do={verb} is not there yet; there are do=plan, run, evaluate, export and chat", file=sys.stderr)
+    print(f"do={verb} is not there yet; there are do=plan, audit, run, evaluate, export and chat", file=sys.stderr)
     return Exit.CONFIG
 
 
@@ -118,7 +137,7 @@ VERBS: dict[str, Verb] = {
     "evaluate": evaluate,
     "export": export,
     "chat": chat,
-    "audit": _not_yet,
+    "audit": audit,
     "compare": _not_yet,
     "reproduce": _not_yet,
 }

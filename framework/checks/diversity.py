@@ -6,7 +6,6 @@ arXiv:2109.01652, figure 6; Zhou et al. 2023, LIMA, arXiv:2305.11206).
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -33,20 +32,21 @@ class Diversity(Check):
         """One finding for too few types, one for a type that dominates."""
         if "instruct" not in subject.prepared:
             return
+        from framework.profile.summary import effective
+
         profiles = subject.profiles.of("instruct")
         rows = [(name, place, task) for name in profiles for place, task in enumerate(profiles[name].labels("task"))]
         if len(rows) < self.min_rows:
             return
         counts = Counter(task for *_, task in rows)
-        shares = [count / len(rows) for count in counts.values()]
-        effective = math.exp(-sum(share * math.log(share) for share in shares))
+        types = effective(counts.values())
         (first, most), *_ = counts.most_common(1)
         shown = examples(profiles, ((name, place) for name, place, task in rows if task == first))
         share = most / len(rows)
-        if effective < self.min_types:
-            message = f"{effective:.1f} effective task types in {len(rows):,} rows, {first} being {share:.0%}"
+        if types < self.min_types:
+            message = f"{types:.1f} effective task types in {len(rows):,} rows, {first} being {share:.0%}"
             fix = "add rows of other kinds of task rather than more of the same; label rows with a task column"
-            yield Finding(self.code, "warning", "instruct", message, fix, round(effective, 2), shown)
+            yield Finding(self.code, "warning", "instruct", message, fix, round(types, 2), shown)
         if share > self.max_share:
             message = f"{share:.0%} of {len(rows):,} rows are of one type of task: {first}"
             fix = "lower the weight of its source, or add rows of other types"

@@ -6,6 +6,7 @@ Repeated rows are learnt by heart and weigh more than was meant (Lee et al. 2022
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -18,6 +19,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from framework.profile.columns import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Which rows of a stage stand for which."""
+
+    places: list[tuple[str, int]]
+    """Source and place of each row, one source after the other; [N]."""
+    first: NDArray[np.int64]
+    """The first row of each row's group, itself when it is alone; int64 [N]."""
+    exact: NDArray[np.bool_]
+    """Rows that repeat an earlier one exactly; bool [N]."""
+    near: NDArray[np.bool_]
+    """Rows that repeat an earlier one nearly; bool [N]."""
+
+    def across(self, repeated: NDArray[np.bool_]) -> int:
+        """Of these rows, how many have the first row of their group in another source."""
+        return sum(
+            self.places[int(self.first[row])][0] != self.places[row][0] for row in repeated.nonzero()[0].tolist()
+        )
 
 
 class Duplicate(Check):
@@ -36,48 +57,61 @@ class Duplicate(Check):
         """Repeated rows, and repeated prompts, of each stage."""
         for stage in subject.prepared:
             profiles = subject.profiles.of(stage)
-            places = [(name, row) for name, profile in profiles.items() for row in range(profile.rows)]
-            if not places:
-                continue
-            yield from self._rows(stage, profiles, places)
-            yield from self._prompts(stage, profiles, places)
+            if any(profile.rows for profile in profiles.values()):
+                yield from self._rows(stage, profiles)
+                yield from self._prompts(stage, profiles)
 
-    def _rows(self, stage: str, profiles: dict[str, Profile], places: list[tuple[str, int]]) -> Iterator[Finding]:
+    def repeats(self, profiles: dict[str, Profile]) -> Repeats:
+        """Every row of a stage's sources against those before it."""
         import numpy as np
 
         from framework.profile.minhash import clusters, near_pairs
 
-        whole = np.concatenate([profile.column("hash_whole") for profile in profiles.values()])
-        exact = _repeats(whole)
+        places = _places(profiles)
+        exact = _repeated(np.concatenate([profile.column("hash_whole") for profile in profiles.values()]))
         signatures = np.concatenate([profile.signatures() for profile in profiles.values()])
         first = clusters(near_pairs(signatures, self.similarity), len(places))
-        near = (first != np.arange(len(places))) & ~exact
-        share = float((exact | near).mean())
-        if share > self.max_rows:
-            apart = sum(places[a][0] != places[b][0] for b, a in enumerate(first.tolist()) if near[b])
-            message = (
-                f"{int(exact.sum()):,} rows repeat an earlier one exactly, {int(near.sum()):,} nearly ({share:.1%})"
-            )
-            message += f"; {apart:,} of the near ones repeat a row of another source" if apart else ""
-            fix = "remove them, or state the repetition as a weight; near duplicates across splits hide leaks"
-            shown = examples(profiles, (places[row] for row in np.flatnonzero(exact | near)[:SHOWN].tolist()))
-            yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
+        return Repeats(places, first, exact, (first != np.arange(len(places))) & ~exact)
 
-    def _prompts(self, stage: str, profiles: dict[str, Profile], places: list[tuple[str, int]]) -> Iterator[Finding]:
+    def repeated_prompts(self, profiles: dict[str, Profile]) -> NDArray[np.bool_]:
+        """Which rows have an earlier row's prompt, with any reply; bool [N] over the sources one after the other."""
         import numpy as np
 
         prompts = np.concatenate([profile.column("hash_prompt") for profile in profiles.values()])
         asked = np.concatenate([profile.counts("prompt_words") > 0 for profile in profiles.values()])
-        repeats = _repeats(prompts) & asked
+        return _repeated(prompts) & asked
+
+    def _rows(self, stage: str, profiles: dict[str, Profile]) -> Iterator[Finding]:
+        found = self.repeats(profiles)
+        exact, near = int(found.exact.sum()), int(found.near.sum())
+        share = (exact + near) / len(found.places)
+        if share > self.max_rows:
+            apart = found.across(found.near)
+            message = f"{exact:,} rows repeat an earlier one exactly, {near:,} nearly ({share:.1%})"
+            message += f"; {apart:,} of the near ones repeat a row of another source" if apart else ""
+            fix = "remove them, or state the repetition as a weight; near duplicates across splits hide leaks"
+            shown = _shown(profiles, found.places, found.exact | found.near)
+            yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
+
+    def _prompts(self, stage: str, profiles: dict[str, Profile]) -> Iterator[Finding]:
+        repeats = self.repeated_prompts(profiles)
         share = float(repeats.mean())
         if share > self.max_prompts:
             message = f"{int(repeats.sum()):,} rows repeat the prompt of an earlier row ({share:.1%})"
             fix = "keep the best reply of each prompt, or make pairs of them for align"
-            shown = examples(profiles, (places[row] for row in np.flatnonzero(repeats)[:SHOWN].tolist()))
+            shown = _shown(profiles, _places(profiles), repeats)
             yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
 
 
-def _repeats(hashes: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _places(profiles: dict[str, Profile]) -> list[tuple[str, int]]:
+    return [(name, row) for name, profile in profiles.items() for row in range(profile.rows)]
+
+
+def _shown(profiles: dict[str, Profile], places: list[tuple[str, int]], rows: NDArray[np.bool_]) -> tuple[str, ...]:
+    return examples(profiles, (places[row] for row in rows.nonzero()[0][:SHOWN].tolist()))
+
+
+def _repeated(hashes: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Which values stood earlier already."""
     import numpy as np
 

@@ -6,7 +6,7 @@ arXiv:2204.02311, section 8: 70 % of 8-grams). Items of fewer words, from five, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -41,11 +41,10 @@ class Leak(Check):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """One finding for each stage and suite."""
         for name, suite in subject.config.eval.suites.items():
-            items = [_shown(item) for item in suite.load()]
-            wanted = self._wanted([text for text in items if text])
+            items = suite.load()
             for stage in subject.prepared:
                 profiles = subject.profiles.of(stage)
-                leaked = {item: place for source in profiles for item, place in self._found(wanted, profiles, source)}
+                leaked = dict(self.leaked(items, profiles))
                 if leaked:
                     share = len(leaked) / len(items)
                     level = "error" if share > self.max_share else "warning"
@@ -54,33 +53,39 @@ class Leak(Check):
                     shown = examples(profiles, leaked.values())
                     yield Finding(self.code, level, stage, message, fix, round(share, 4), shown)
 
-    def _wanted(self, items: list[str]) -> dict[int, list[NDArray[np.uint64]]]:
-        """By length of run: the runs of each item."""
+    def leaked(self, items: Sequence[Any], profiles: dict[str, Profile]) -> Iterator[tuple[int, tuple[str, int]]]:
+        """Items of a suite, by place, each with the source and place of a row that holds it; all such pairs."""
+        wanted = self._wanted(items)
+        for source in profiles:
+            yield from self._found(wanted, profiles[source], source)
+
+    def _wanted(self, items: Sequence[Any]) -> dict[int, dict[int, NDArray[np.uint64]]]:
+        """By length of run: the different runs of each item, by its place."""
+        import numpy as np
+
         from framework.profile.words import hashed, runs, words
 
-        found: dict[int, list[NDArray[np.uint64]]] = {}
-        for text in items:
-            numbers = hashed(words(text))
+        found: dict[int, dict[int, NDArray[np.uint64]]] = {}
+        for place, item in enumerate(items):
+            numbers = hashed(words(_shown(item)))
             length = min(self.run, len(numbers))
             if length >= self.min_words:
-                found.setdefault(length, []).append(runs(numbers, length))
+                found.setdefault(length, {})[place] = np.unique(runs(numbers, length))
         return found
 
     def _found(
-        self, wanted: dict[int, list[NDArray[np.uint64]]], profiles: dict[str, Profile], source: str
-    ) -> Iterator[tuple[tuple[int, int], tuple[str, int]]]:
-        """Leaked items (length of run, place) with a row that holds each."""
+        self, wanted: dict[int, dict[int, NDArray[np.uint64]]], profile: Profile, source: str
+    ) -> Iterator[tuple[int, tuple[str, int]]]:
         import numpy as np
 
         from framework.profile.words import runs
 
-        profile = profiles[source]
         starts = profile.word_starts
         for length, items in wanted.items():
             owners: dict[int, list[int]] = {}
-            for place, item in enumerate(items):
-                for number in np.unique(item).tolist():
-                    owners.setdefault(number, []).append(place)
+            for item, numbers in items.items():
+                for number in numbers.tolist():
+                    owners.setdefault(number, []).append(item)
             every = runs(profile.word_numbers, length)
             known = np.fromiter(owners, dtype=np.uint64)
             hits = np.flatnonzero(np.isin(every, known))
@@ -91,8 +96,8 @@ class Leak(Check):
                 for item in owners[int(every[at])]:
                     held.setdefault((item, place), set()).add(int(every[at]))
             for (item, place), numbers in held.items():
-                if len(numbers) >= self.overlap * len(np.unique(items[item])):
-                    yield (length, item), (source, place)
+                if len(numbers) >= self.overlap * len(items[item]):
+                    yield item, (source, place)
 
 
 def _shown(item: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from framework.report import numbers
+from framework.report.audit_records import AuditFile, StageAudit
 from framework.report.records import Cell, Finding, Level, PlanFile, PlanStage, Retention, RetentionRow
 from framework.report.verdict import Verdict, verdict
 
@@ -23,6 +24,7 @@ _ROOMY = 90
 _KEY = 8
 """Characters of a stage key that are shown."""
 _STAGES = ("stage", "trains", "rows", "tokens", "superv.", "steps", "pack", "memory", "time", "key")
+_AUDIT = ("source", "rows", "left out", "cut", "tokens", "median", "share", "repeats", "refuse")
 _SOURCES = ("source", "rows", "share", "passes", "tokens", "superv.", "left out")
 
 
@@ -33,6 +35,40 @@ def print_plan(plan: Plan, console: Console) -> None:
     for stage in shown.stages:
         _print_mix(stage, console)
     _print_findings(shown.findings, console)
+
+
+def print_audit(audit: AuditFile, console: Console) -> None:
+    """Every source in a line, and the findings."""
+    console.print()
+    console.print(_text(f"Audit of {audit.name}  model {audit.model or 'unnamed'}", "bold"), soft_wrap=True)
+    rows: list[list[Text]] = []
+    for stage in audit.stages:
+        rows.append([_text(stage.name, "bold")])
+        rows += [_audit_row(stage, name) for name in stage.sources]
+    console.print(_grid(_AUDIT, rows, left=1))
+    for stage in audit.stages:
+        for leak in stage.leaks:
+            if leak.leaked:
+                words = f"  {leak.leaked:,} of {leak.items:,} items of {leak.suite} stand in rows of {stage.name}"
+                console.print(_text(words, "yellow"), soft_wrap=True)
+    _print_findings(audit.findings, console)
+
+
+def _audit_row(stage: StageAudit, name: str) -> list[Text]:
+    source = stage.sources[name]
+    repeated, manners = stage.duplicates.sources.get(name), stage.manners.get(name)
+    refuses = numbers.share(manners.refuses / manners.spoken) if manners and manners.spoken else "-"
+    return [
+        _text(f"  {name}"),
+        _text(numbers.count(source.rows)),
+        _text(numbers.count(sum(left.count for left in source.dropped.values()))),
+        _text(numbers.count(source.truncated)),
+        _text(numbers.compact(source.tokens)),
+        _text(numbers.count(source.lengths.median) if source.lengths else "-"),
+        _text(numbers.share(source.realised)),
+        _text(numbers.count(repeated.exact + repeated.near) if repeated else "-"),
+        _text(refuses),
+    ]
 
 
 def print_retention(summary: dict[str, Any], console: Console) -> None:

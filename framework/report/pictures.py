@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from framework.report import curves, numbers, style
+from framework.report import bars, curves, numbers, style
 from framework.report.read import RunRecord, StageRecord
-from framework.report.records import MixShare, Result, Retention, StageFile
-from framework.report.style import Look
+from framework.report.records import Result, Retention, StageFile
+from framework.report.style import Look, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _PHASES = ("train", "reference", "evaluate", "load", "save", "prepare")
-_BAR = 0.26
-"""Inches of a horizontal bar's row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that a run has the data for."""
-
-    name: str
-    """File name, without suffix."""
-    caption: str
-    alt: str
-    """What the picture shows, for those who cannot see it."""
-    draw: Callable[[Look], Figure]
 
 
 def pictures(run: RunRecord) -> Iterator[Picture]:
@@ -40,8 +25,7 @@ def pictures(run: RunRecord) -> Iterator[Picture]:
     if trained:
         yield Picture("loss", curves.CAPTION, curves.describe(trained), partial(curves.draw, trained))
     if mixes := {label: mix for label, mix in run.mix.items() if mix}:
-        caption = "Share of each source in its stage: bar realised, mark planned."
-        yield Picture("mix", caption, _mix_words(mixes), partial(_draw_mix, mixes))
+        yield Picture("mix", bars.MIX_CAPTION, bars.mix_words(mixes), partial(bars.draw_mix, mixes))
     if run.retention is not None and run.retention.rows:
         caption = (
             "Every suite over the run. Shares from 0 to 100%; perplexities, lower being better, on their own scale."
@@ -71,43 +55,6 @@ def shown_slices(result: Result) -> list[str]:
     """The slices of a picture, head and tail first; single topics are for the table."""
     names = [name for name in result.slices if not name.startswith("topic:")]
     return sorted(names, key=lambda name: {"head": 0, "tail": 1}.get(name, 2))[:10]
-
-
-def _draw_mix(mixes: Mapping[str, Mapping[str, MixShare]], look: Look) -> Figure:
-    inches = [0.85 + _BAR * len(mix) for mix in mixes.values()]
-    figure, axes = style.panels(look, len(mixes), 1, 1.0, inches)
-    top = max(max(part.planned, part.realised) for mix in mixes.values() for part in mix.values())
-    for ax, (label, mix) in zip(axes, mixes.items(), strict=True):
-        rows = range(len(mix))
-        colour = look.of_kind(label.partition("-")[2])
-        ax.barh(rows, [100 * part.realised for part in mix.values()], height=0.62, color=colour, label="realised")
-        planned = [100 * part.planned for part in mix.values()]
-        ax.plot(planned, rows, "|", color=look.ink, markersize=13, markeredgewidth=2, label="planned")
-        for row, part in zip(rows, mix.values(), strict=True):
-            x = 100 * max(part.realised, part.planned) + 1.5 * top
-            words = f"{numbers.share(part.realised)}  {numbers.epochs(part.epochs)}"
-            ax.text(x, row, words, va="center", fontsize=8, color=look.ink)
-        _rows(ax, look, [style.plain(name, 24) for name in mix])
-        ax.set_xlim(0, 100 * top * (1.35 if look.narrow else 1.15))
-        style.title(ax, look, label, colour)
-    style.label(axes[-1], look, "% of the stage, then passes over the source")
-    style.legend(axes[0], look, loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
-    return figure
-
-
-def _rows(ax: Axes, look: Look, names: list[str]) -> None:
-    """Names down the left side, first on top."""
-    ax.set_yticks(range(len(names)), [style.plain(name, 30) for name in names], color=look.ink)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.grid(visible=False, axis="y")
-
-
-def _mix_words(mixes: Mapping[str, Mapping[str, MixShare]]) -> str:
-    stages: list[str] = []
-    for label, mix in mixes.items():
-        parts = (f"{name} {numbers.share(one.realised)} of {numbers.share(one.planned)}" for name, one in mix.items())
-        stages.append(f"{label}: {', '.join(parts)}")
-    return "Realised share of planned share. " + "; ".join(stages) + "."
 
 
 def _draw_retention(table: Retention, look: Look) -> Figure:
@@ -154,8 +101,8 @@ def _draw_slices(stage: StageRecord, suites: Mapping[str, Result], look: Look) -
     names = {suite: ["all", *shown_slices(result)] for suite, result in suites.items()}
     columns = 1 if look.narrow else 2
     tallest = max(len(rows) for rows in names.values())
-    ratios = [0.95 + _BAR * len(rows) for rows in names.values()] if columns == 1 else None
-    figure, axes = style.panels(look, len(suites), columns, 1.0 if ratios else 0.95 + _BAR * tallest, ratios)
+    ratios = [0.95 + bars.ROW * len(rows) for rows in names.values()] if columns == 1 else None
+    figure, axes = style.panels(look, len(suites), columns, 1.0 if ratios else 0.95 + bars.ROW * tallest, ratios)
     for ax, (suite, result) in zip(axes, suites.items(), strict=True):
         before = (stage.evals.before or {}).get(suite)
         _dumbbells(ax, look, result, before, names[suite], look.of_kind(stage.kind))
@@ -184,7 +131,7 @@ def _dumbbells(ax: Axes, look: Look, after: Result, before: Result | None, names
         ax.plot(factor * new, row, "o", markersize=7.5, color=colour)
         largest = max(largest, new, old or 0.0)
     items = {name: after.n if name == "all" else after.slices[name].n for name in names}
-    _rows(ax, look, [f"{style.plain(name, 22)} ({items[name]})" for name in names])
+    bars.name_rows(ax, look, [f"{style.plain(name, 22)} ({items[name]})" for name in names])
     ax.set_xlim(*((-3, 103) if factor == 100 else (0, 1.1 * largest or 1)))
 
 
@@ -202,7 +149,7 @@ def _slice_words(stage: StageRecord, suites: Mapping[str, Result]) -> str:
 
 
 def _draw_time(stages: list[StageRecord], look: Look) -> Figure:
-    figure, axes = style.panels(look, 2, 2, 1.7 + _BAR * len(stages))
+    figure, axes = style.panels(look, 2, 2, 1.7 + bars.ROW * len(stages))
     labels = [stage.label + (" (reused)" if stage.status == "reused" else "") for stage in stages]
     done = [stage.done for stage in stages if stage.done is not None]
     left = [0.0] * len(stages)
@@ -223,7 +170,7 @@ def _draw_time(stages: list[StageRecord], look: Look) -> Figure:
     style.title(axes[1], look, "Tokens")
     style.label(axes[1], look, "thousand tokens")
     for ax, columns in zip(axes, (3, 2), strict=True):
-        _rows(ax, look, labels)
+        bars.name_rows(ax, look, labels)
         style.legend(ax, look, loc="upper left", ncols=columns, bbox_to_anchor=(0, -0.38 if look.narrow else -0.34))
     return figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,18 @@ class Look:
 LOOKS = (Look(False, False), Look(True, False), Look(False, True), Look(True, True))
 LINES = ("-", "--", ":", "-.")
 """Line styles, for what colour alone does not tell apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that there is data for."""
+
+    name: str
+    """File name, without suffix."""
+    caption: str
+    alt: str
+    """What the picture shows, for those who cannot see it."""
+    draw: Callable[[Look], Figure]
 
 
 def panels(

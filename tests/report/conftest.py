@@ -9,10 +9,12 @@ from types import ModuleType
 
 import pytest
 
+from framework.files import write_json
 from framework.report import style
+from framework.report.audit_html import write_audit
 from framework.report.html import write_report
-from framework.report.pictures import Picture
 from framework.report.read import RunRecord
+from framework.report.style import Picture
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +29,11 @@ def made() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def finished(made: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run with its report; not to be changed."""
+    """A finished run with its report and an audit; not to be changed."""
     run: Path = made.build(tmp_path_factory.mktemp("finished"))
     write_report(run)
+    write_json(run / "audit.json", made.audit())
+    write_audit(run / "audit.json")
     return run
 
 

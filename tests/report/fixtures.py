@@ -319,3 +319,50 @@ def build(run: Path, status: str = "finished", stages: int = 3) -> Path:
         },
     )
     return run
+
+
+def _row(text: str | None = "An excerpt", extra: str = "") -> dict[str, Any]:
+    return {"row": f"mine {extra}rows.jsonl:7", "text": text}
+
+
+def audit(extra: str = "") -> dict[str, Any]:
+    """A whole audit.json; ``extra`` stands before every text that comes from data."""
+    source = {
+        "kind": "jsonl", "location": f"{extra}rows.jsonl", "format": "instruction", "records": 1317, "rows": 1311,
+        "dropped": {f"{extra}not JSON": {"count": 6, "first": f"{extra}rows.jsonl:12"}}, "truncated": 23,
+        "rows_used": 1288, "sequences": 2576, "tokens": 417203, "supervised_tokens": 203411, "epochs": 2.0,
+        "planned": 0.61, "realised": 0.587, "lengths": {"median": 153, "p95": 409, "longest": 512},
+    }  # fmt: skip
+    values = {
+        "rows": 1311, "without": 11, "effective": 3.21, "unlisted": 2, "unlisted_rows": 17,
+        "values": [
+            {"value": f"{extra}open_qa", "rows": 883, "share": 0.679, "target": 0.5},
+            {"value": f"{extra}code", "rows": 400, "share": 0.308, "target": None},
+        ],
+    }  # fmt: skip
+    duplicates = {
+        "similarity": 0.8, "rows": 1311, "exact": 41, "near": 19, "across": 3, "prompts": 77, "groups": 31,
+        "sources": {f"{extra}mine": {"rows": 1311, "exact": 41, "near": 19}},
+        "largest": [{"rows": 9, "exact": True, "sources": {f"{extra}mine": 9}, "examples": [_row(f"{extra}Again")]}],
+    }  # fmt: skip
+    leak = {"suite": f"{extra}choice", "items": 143, "leaked": 13, "rows": 14}
+    stage = {
+        "name": "1-instruct", "kind": "instruct", "steps": 204, "tokens": 417203, "supervised_tokens": 203411,
+        "max_length": 512, "unit": "tokens", "sources": {f"{extra}mine": source},
+        "lengths": {"edges": [0, 8, 512], "counts": [29, 2547], "at_limit": 46}, "tasks": values, "topics": values,
+        "manners": {f"{extra}mine": {
+            "rows": 1311, "spoken": 1309, "refuses": 27, "asks_back": 8, "harmful": 37, "answered": 21,
+        }},
+        "duplicates": duplicates,
+        "leaks": [{**leak, "examples": [{"item": f"{extra}item-5", "row": _row(None, extra)}]}],
+    }  # fmt: skip
+    finding = {"stage": "instruct", "message": f"{extra}it is so", "fix": f"{extra}mend it"}
+    return {
+        "version": 1, "name": f"{extra}mine", "model": f"{extra}tiny", "seed": 3, "plan_key": "abc", "created": 1.8e9,
+        "command": f"python train.py do=audit {extra}", "shows_harmful": False, "checks": ["LEAK", "MASK", "REFUSAL"],
+        "findings": [
+            {**finding, "code": "REFUSAL", "level": "warning", "measured": 0.0206, "examples": [_row(f"{extra}Harm?")]},
+            {**finding, "code": "LEAK", "level": "error", "measured": 0.0909, "examples": [_row(None, extra)]},
+        ],
+        "stages": [stage],
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The report in a browser: no message in the console, nothing to scroll sideways."""
+"""The report and the audit in a browser: no message in the console, nothing to scroll sideways."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHROMIUM = next(
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 
 PROBE = """<!DOCTYPE html><title>probe</title>
-<iframe id="it" src="report.html" style="width:{width}px;height:900px;border:0"></iframe>
+<iframe id="it" src="{page}" style="width:{width}px;height:900px;border:0"></iframe>
 <script>
 onload = () => {{
   const page = document.getElementById("it").contentDocument;
@@ -35,19 +35,21 @@ def _chromium(profile: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize("width", [400, 1200])
-def test_nothing_scrolls_sideways(finished: Path, tmp_path: Path, width: int) -> None:
+@pytest.mark.parametrize(("page", "pictures"), [("report.html", 7), ("audit.html", 5)])
+def test_nothing_scrolls_sideways(finished: Path, tmp_path: Path, page: str, pictures: int, width: int) -> None:
     probe = tmp_path / "probe.html"
-    probe.write_text(PROBE.format(width=width), encoding="utf-8")
-    shutil.copy(finished / "report.html", tmp_path / "report.html")
+    probe.write_text(PROBE.format(width=width, page=page), encoding="utf-8")
+    shutil.copy(finished / page, tmp_path / page)
     done = _chromium(tmp_path / "profile", "--virtual-time-budget=5000", "--dump-dom", probe.as_uri())
     title = done.stdout.partition("<title>")[2].partition("</title>")[0]
     scroll, client, images, broken = map(int, title.split())
     assert client >= width - 20 and scroll <= client
-    assert images == 7 and broken == 0
+    assert images == pictures and broken == 0
 
 
-def test_no_console_message(finished: Path, tmp_path: Path) -> None:
-    page = (finished / "report.html").as_uri()
-    done = _chromium(tmp_path, "--enable-logging=stderr", "--v=0", f"--screenshot={tmp_path / 'shot.png'}", page)
+@pytest.mark.parametrize("page", ["report.html", "audit.html"])
+def test_no_console_message(finished: Path, tmp_path: Path, page: str) -> None:
+    shot = f"--screenshot={tmp_path / 'shot.png'}"
+    done = _chromium(tmp_path, "--enable-logging=stderr", "--v=0", shot, (finished / page).as_uri())
     assert "CONSOLE" not in done.stderr
     assert (tmp_path / "shot.png").stat().st_size > 10_000
