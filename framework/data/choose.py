@@ -50,25 +50,31 @@ def choose(sizes: Mapping[str, Any], mix: Mix, bounds: Bounds) -> Chosen:
     """
     import numpy as np
 
-    names = list(sizes)
-    lengths = [np.asarray(sizes[name], dtype=np.int64) for name in names]
+    lengths = [np.asarray(size, dtype=np.int64) for size in sizes.values()]
     capacity, most = bounds.max_length, bounds.max_packs
     at_most = None if most is None else float(most * capacity)
-    tries = _TRIES
-    while True:
+    enough, too_much = 0.0, float("inf")
+    best: tuple[tuple[int, int], Chosen] | None = None
+    for _ in range(_TRIES):
         drawn = draw(sizes, mix, bounds.epochs, bounds.seed, at_most)
         tokens = _looked_up(lengths, drawn)
         amount = tokens if mix.unit == "tokens" else np.ones_like(tokens)
-        window = NARROW if mix.schedule else WINDOW
-        kinds = Kinds(drawn.source, amount, len(names))
-        packs = pack(tokens, capacity, window, bounds.seed, most, kinds)
+        kinds = Kinds(drawn.source, amount, len(lengths))
+        packs = pack(tokens, capacity, NARROW if mix.schedule else WINDOW, bounds.seed, most, kinds)
         used = sum(len(group) for group in packs)
         over = int(tokens[used:].sum())
-        tries -= 1
-        if over <= capacity or not tries:
-            return _levelled(drawn, amount[:used], packs, names, capacity if mix.unit == "tokens" else 1)
-        # How full packs become is known now: a stage of half a pack more than went in fills them just so.
-        at_most = float(tokens[:used].sum()) + capacity / 2
+        found = _levelled(drawn, amount[:used], packs, list(sizes), capacity if mix.unit == "tokens" else 1)
+        best = max(best or ((-1, 0), found), ((len(found.packs), -over), found), key=lambda one: one[0])
+        if at_most is None or most is None or (over <= capacity and (len(packs) == most or not drawn.cut)):
+            break
+        # How full packs become is known now: a stage of half a pack more than goes in fills them just so.
+        if over > capacity:
+            too_much, guess = at_most, float(tokens[:used].sum()) + capacity / 2
+        else:
+            enough, guess = at_most, at_most + (most - len(packs)) * capacity
+        at_most = guess if enough < guess < too_much else (enough + too_much) / 2
+    assert best is not None  # the loop has run
+    return best[1]
 
 
 def _levelled(drawn: Drawn, amount: Ints, packs: list[list[int]], names: list[str], limit: int) -> Chosen:

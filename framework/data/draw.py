@@ -35,6 +35,8 @@ class Drawn:
     """What each source was to get of the rows drawn, in the mix's unit, after caps."""
     capped: list[str]
     """Sources whose cap cut their share."""
+    cut: bool
+    """Whether ``at_most`` made the stage shorter."""
 
 
 def draw(sizes: Mapping[str, Any], mix: Mix, epochs: float, seed: int, at_most: float | None = None) -> Drawn:
@@ -53,7 +55,7 @@ def draw(sizes: Mapping[str, Any], mix: Mix, epochs: float, seed: int, at_most: 
     names = sorted(sizes)
     lengths = {name: np.asarray(sizes[name], dtype=np.int64) for name in names}
     units = {name: _units(lengths[name], mix.unit) for name in names}
-    targets, capped = _targets(units, lengths, mix, epochs, at_most)
+    targets, capped, cut = _targets(units, lengths, mix, epochs, at_most)
     asked = sum(targets.values())
     drawn_shares = {name: target / asked if asked else 0.0 for name, target in targets.items()}
     chosen = {name: _rows(units[name], targets[name], name, seed) for name in names}
@@ -75,7 +77,7 @@ def draw(sizes: Mapping[str, Any], mix: Mix, epochs: float, seed: int, at_most: 
         rows.append(chosen[name][:count])
         sources.append(np.full(count, place[name], dtype=np.int64))
     order = np.argsort(np.concatenate(positions), kind="stable")
-    return Drawn(np.concatenate(sources)[order], np.concatenate(rows)[order], passes, drawn_shares, capped)
+    return Drawn(np.concatenate(sources)[order], np.concatenate(rows)[order], passes, drawn_shares, capped, cut)
 
 
 def level(amounts: Sequence[Ints], counts: Sequence[int], shares: Sequence[float], limit: float) -> list[int]:
@@ -107,8 +109,8 @@ def _units(lengths: Ints, unit: str) -> Ints:
 
 def _targets(
     units: Mapping[str, Ints], lengths: Mapping[str, Ints], mix: Mix, epochs: float, at_most: float | None
-) -> tuple[dict[str, float], list[str]]:
-    """How much of each source to draw, in the mix's unit, and which sources their cap cut."""
+) -> tuple[dict[str, float], list[str], bool]:
+    """How much of each source to draw, in the mix's unit, which sources their cap cut, and whether ``at_most`` did."""
     sizes = {name: int(size.sum()) for name, size in units.items()}
     tokens = {name: int(size.sum()) for name, size in lengths.items()}
     wanted = shares(sizes, mix)
@@ -121,14 +123,15 @@ def _targets(
         return sum(part * tokens[name] / sizes[name] for name, part in capped_at(total).items() if part)
 
     total = _total(sizes, tokens, {name: len(size) for name, size in units.items()}, wanted, mix, epochs)
-    if at_most is not None and tokens_at(total) > at_most:
+    cut = at_most is not None and tokens_at(total) > at_most
+    if cut:
         low, high = 0.0, total
         for _ in range(_HALVINGS):
             middle = (low + high) / 2.0
-            low, high = (low, middle) if tokens_at(middle) > at_most else (middle, high)
+            low, high = (low, middle) if tokens_at(middle) > (at_most or 0.0) else (middle, high)
         total = low
     capped = [name for name in sizes if wanted[name] * total > limits[name] * (1.0 + 1e-9)]
-    return capped_at(total), capped
+    return capped_at(total), capped, cut
 
 
 def _total(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
-    Floats = NDArray[np.float64]
+    Numbers = NDArray[np.floating[Any] | np.integer[Any]]
 
 WINDOW = 64
 """Packs' worth of tokens among which rows may change places; small beside a stage, so that the mix stays even."""
@@ -51,7 +52,8 @@ def pack(
     """
     import numpy as np
 
-    sizes: list[int] = np.asarray(lengths, dtype=np.int64).tolist()
+    array = np.asarray(lengths, dtype=np.int64)
+    sizes: list[int] = array.tolist()
     if sizes and max(sizes) > capacity:
         raise ValueError(f"a row of {max(sizes)} tokens does not fit into a pack of {capacity}")
     generator = np.random.Generator(np.random.PCG64([seed, capacity, window]))
@@ -68,7 +70,7 @@ def pack(
             rest = min(fresh, key=lambda at: sum(sizes[row] for row in found[at]), default=None)
             opened = [] if rest is None else found.pop(rest)
         found = [sorted(found[at]) for at in generator.permutation(len(found)).tolist()]
-        packs += _evened(found, opened, sizes, kinds) if kinds is not None and kinds.count > 1 else found
+        packs += _evened(found, opened, array, kinds) if kinds is not None and kinds.count > 1 else found
         if full:
             break
     return packs
@@ -115,7 +117,7 @@ def _beginning(rows: Sequence[int], opened: list[int], sizes: list[int], capacit
     return found
 
 
-def _evened(packs: list[list[int]], opened: list[int], sizes: list[int], kinds: Kinds) -> list[list[int]]:
+def _evened(packs: list[list[int]], opened: list[int], sizes: Ints, kinds: Kinds) -> list[list[int]]:
     """A window's packs in an order in which no source strays far from the draw order.
 
     The order stays as it is up to where a source would stray; then comes the first pack that keeps all near or, failing
@@ -125,18 +127,19 @@ def _evened(packs: list[list[int]], opened: list[int], sizes: list[int], kinds: 
 
     if len(packs) < 2:
         return packs
-    rows = np.array(sorted([*opened, *(row for group in packs for row in group)]), dtype=np.int64)
+    flat = np.fromiter(chain.from_iterable(packs), dtype=np.int64)
+    group = np.repeat(np.arange(len(packs)), [len(pack) for pack in packs])
+    cells = np.bincount(group * kinds.count + kinds.source[flat], kinds.amount[flat], len(packs) * kinds.count)
+    held = cells.reshape(len(packs), kinds.count)
+    tokens = np.bincount(group, sizes[flat])
+    rows = np.sort(np.concatenate([flat, np.array(opened, dtype=np.int64)]))
     ahead = np.zeros((len(rows) + 1, kinds.count))
     ahead[np.arange(1, len(rows) + 1), kinds.source[rows]] = kinds.amount[rows]
     ahead = np.cumsum(ahead, axis=0)
-    passed = np.concatenate([[0], np.cumsum(np.array([sizes[row] for row in rows], dtype=np.int64))])
-    held = np.zeros((len(packs), kinds.count))
-    for at, group in enumerate(packs):
-        np.add.at(held[at], kinds.source[group], kinds.amount[group])
-    tokens = np.array([sum(sizes[row] for row in group) for group in packs], dtype=np.int64)
+    passed = np.concatenate([[0.0], np.cumsum(sizes[rows])])
     bound = STRAY * float(held.sum(axis=1).max())
 
-    def strays(reached: Floats, spent: Ints) -> Floats:
+    def strays(reached: Numbers, spent: Numbers) -> Numbers:
         """How far the worst source is from where the draw order has it after so many tokens."""
         at = np.minimum(np.searchsorted(passed, spent, side="right") - 1, len(rows) - 1)
         part = (spent - passed[at]) / (passed[at + 1] - passed[at])
@@ -145,13 +148,13 @@ def _evened(packs: list[list[int]], opened: list[int], sizes: list[int], kinds: 
     if strays(np.cumsum(held, axis=0), np.cumsum(tokens)).max() <= bound:
         return packs
     left = np.arange(len(packs))
-    reached, spent = np.zeros(kinds.count), 0
+    reached, spent = np.zeros(kinds.count), 0.0
     order: list[int] = []
     while len(left):
         far = strays(reached + held[left], spent + tokens[left])
         near = np.flatnonzero(far <= bound)
         at = int(near[0]) if len(near) else int(far.argmin())
         order.append(int(left[at]))
-        reached, spent = reached + held[left[at]], spent + int(tokens[left[at]])
+        reached, spent = reached + held[left[at]], spent + float(tokens[left[at]])
         left = np.delete(left, at)
     return [packs[at] for at in order]
