@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _CELLS = 4096
 """Parts of a stage in each of which shares count as constant."""
-_ROUNDS = 2000
-_EXACT = 1e-9
+_ROUNDS = 500
+_EXACT = 1e-7
 _LEAST = 1e-12
 
 
