@@ -72,6 +72,7 @@ class StagePlan:
                     "tokens": use.tokens,
                     "supervised_tokens": use.supervised_tokens,
                     "epochs": use.epochs,
+                    "planned": use.planned,
                     "weight": use.weight,
                     "fingerprint": use.fingerprint,
                     "dropped": {reason: dropped.count for reason, dropped in use.dropped.items()},

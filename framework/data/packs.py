@@ -96,76 +96,102 @@ class Packs:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """One drawn row or pair: which source, which of its units."""
+class Units:
+    """The rows or pairs of a stage in draw order: which source, and which of its units. Both int64 [U]."""
 
-    source: int
-    index: int
+    source: NDArray[np.int64]
+    index: NDArray[np.int64]
 
 
 def write_packs(
     directory: Path,
-    packs: Sequence[Sequence[Unit]],
+    units: Units,
+    packs: Sequence[Sequence[int]],
     sources: Sequence[tuple[str, Tokens]],
     capacity: int,
     packs_per_step: int,
-    draw_order: Sequence[Unit],
 ) -> None:
-    """Write packs into an existing folder. ``draw_order`` holds the same units as ``packs``, by identity."""
+    """Write packs, each a list of places in ``units``, into an existing folder."""
     import numpy as np
 
-    number = {id(unit): at for at, unit in enumerate(draw_order)}
-    total = sum(int(sources[unit.source][1].lengths[unit.index]) for unit in draw_order)
+    order = np.fromiter((place for group in packs for place in group), dtype=np.int64, count=len(units.source))
+    parts, begins = _looked_up(units, sources, order)
+    ends = np.cumsum(parts.sum(axis=1))
+    total = int(ends[-1]) if len(ends) else 0
     tokens = _created(directory / "tokens.npy", np.dtype(np.int32), total)
     supervised = _created(directory / "supervised.npy", np.dtype(np.bool_), total)
-    segments: list[tuple[int, int, int, int, int, int]] = []
-    bounds = [0]
+    held = [(np.asarray(one.tokens), np.asarray(one.supervised)) for _, one in sources]
     at = 0
-    for pack in packs:
-        for unit in pack:
-            held = sources[unit.source][1]
-            begin, end = int(held.starts[unit.index]), int(held.starts[unit.index + 1])
-            tokens[at : at + end - begin] = held.tokens[begin:end]
-            supervised[at : at + end - begin] = held.supervised[begin:end]
-            segments += _segments(at, held.parts[unit.index].tolist(), number[id(unit)], unit.source, len(segments))
-            at += end - begin
-        bounds.append(len(segments))
-    steps = [*range(0, len(packs), packs_per_step), len(packs)] if packs else [0]
+    for source, begin, end in zip(units.source[order].tolist(), begins.tolist(), ends.tolist(), strict=True):
+        from_tokens, from_supervised = held[source]
+        tokens[at:end] = from_tokens[begin : begin + end - at]
+        supervised[at:end] = from_supervised[begin : begin + end - at]
+        at = end
+    segments, counts = _segments(parts, ends, order, units.source[order])
+    firsts = np.cumsum([0, *(len(group) for group in packs)])
     small = {
-        "segments": np.array(segments, dtype=np.int64).reshape(-1, len(Field)),
-        "packs": np.array(bounds, dtype=np.int64),
-        "steps": np.array(steps, dtype=np.int64),
+        "segments": segments,
+        "packs": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)[firsts],
+        "steps": np.array([*range(0, len(packs), packs_per_step), len(packs)] if packs else [0], dtype=np.int64),
     }
     for name, array in small.items():
         np.save(directory / f"{name}.npy", array)
     meta = {
         "sources": [name for name, _ in sources],
         "capacity": capacity,
-        "units": len(draw_order),
-        "pairs": int((small["segments"][:, Field.ROLE] == SegmentRole.CHOSEN).sum()),
+        "units": len(units.source),
+        "pairs": int((segments[:, Field.ROLE] == SegmentRole.CHOSEN).sum()),
         "shapes": {
             "tokens": [total],
             "supervised": [total],
-            **{name: list(a.shape) for name, a in small.items()},
+            **{name: list(array.shape) for name, array in small.items()},
         },
     }
-    ids = [sources[unit.source][1].ids[unit.index] for unit in draw_order]
+    ids = [sources[source][1].ids[at] for source, at in zip(units.source.tolist(), units.index.tolist(), strict=True)]
     (directory / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
     (directory / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
+def _looked_up(
+    units: Units, sources: Sequence[tuple[str, Tokens]], order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Parts [U, 3] and first tokens [U] of the units, in the order of the packs."""
+    import numpy as np
+
+    parts = np.zeros((len(order), 3), dtype=np.int64)
+    begins = np.zeros(len(order), dtype=np.int64)
+    source, index = units.source[order], units.index[order]
+    for number, (_, held) in enumerate(sources):
+        own = source == number
+        parts[own] = held.parts[index[own]]
+        begins[own] = held.starts[index[own]]
+    return parts, begins
+
+
 def _segments(
-    start: int, parts: list[int], unit: int, source: int, at: int
-) -> list[tuple[int, int, int, int, int, int]]:
-    """The segments of one unit; ``at`` is the number of segments before it."""
-    prompt, chosen, rejected = parts
-    if not chosen:
-        return [(start, prompt, unit, SegmentRole.ALONE, source, -1)]
-    return [
-        (start, prompt, unit, SegmentRole.PREFIX, source, -1),
-        (start + prompt, chosen, unit, SegmentRole.CHOSEN, source, at),
-        (start + prompt + chosen, rejected, unit, SegmentRole.REJECTED, source, at),
-    ]
+    parts: NDArray[np.int64], ends: NDArray[np.int64], unit: NDArray[np.int64], source: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The segments [S, 6] of units in the order of the packs, and how many [U] each unit has: three for a pair."""
+    import numpy as np
+
+    pair = parts[:, 1] > 0
+    counts = np.where(pair, 3, 1)
+    first = np.cumsum(counts) - counts
+    made = np.zeros((int(counts.sum()), len(Field)), dtype=np.int64)
+    made[:, Field.UNIT] = np.repeat(unit, counts)
+    made[:, Field.SOURCE] = np.repeat(source, counts)
+    made[:, Field.PREFIX] = -1
+    made[first, Field.START] = ends - parts.sum(axis=1)
+    made[first, Field.LENGTH] = parts[:, 0]
+    made[first, Field.ROLE] = np.where(pair, SegmentRole.PREFIX, SegmentRole.ALONE)
+    prefix = first[pair]
+    for offset, role in ((1, SegmentRole.CHOSEN), (2, SegmentRole.REJECTED)):
+        at = prefix + offset
+        made[at, Field.LENGTH] = parts[pair, offset]
+        made[at, Field.START] = made[at - 1, Field.START] + made[at - 1, Field.LENGTH]
+        made[at, Field.ROLE] = role
+        made[at, Field.PREFIX] = prefix
+    return made, counts
 
 
 def _created(path: Path, kind: np.dtype[Any], count: int) -> NDArray[Any]:

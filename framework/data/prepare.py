@@ -23,11 +23,11 @@ from framework.sources.base import Source
 
 if TYPE_CHECKING:
     from framework.data.encode import Tokens
-    from framework.data.packs import Unit
+    from framework.data.packs import Units
 
 __all__ = ["Prepared", "Progress", "Request", "SourceUse", "prepare"]
 
-_VERSION = 2
+_VERSION = 3
 """Raised when the same tokens give other packs."""
 
 Progress = Callable[[str, int, int], None]
@@ -71,12 +71,17 @@ def prepare(request: Request, progress: Progress = lambda message, done, total: 
 
 
 def _inputs(request: Request) -> list[_Input]:
-    """All sources with their names, paths and fingerprints; all problems at once."""
-    named = [(name, f"{request.path}.sources.{name}", source) for name, source in request.sources.items()]
-    for stage, (sources, share) in request.replay.items():
+    """All sources with their names, paths and fingerprints; all problems at once.
+
+    They come by name, the stage's own first, so that the order in which they were declared changes nothing.
+    """
+    named = [(name, f"{request.path}.sources.{name}", source) for name, source in sorted(request.sources.items())]
+    for stage, (sources, share) in sorted(request.replay.items()):
         if share > 0.0:
             place = f"data.{stage}.sources"
-            named += [(f"{REPLAY}{stage}/{name}", f"{place}.{name}", source) for name, source in sources.items()]
+            named += [
+                (f"{REPLAY}{stage}/{name}", f"{place}.{name}", source) for name, source in sorted(sources.items())
+            ]
     found: list[_Input] = []
     problems: list[Problem] = []
     for name, path, source in named:
@@ -143,31 +148,23 @@ def _tokenise(request: Request, inputs: list[_Input], tokenizer_key: str, progre
 
 def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: list[Path], progress: Progress) -> None:
     """Mix, pack and write."""
-    import numpy as np
-
+    from framework.data.choose import Bounds, choose
     from framework.data.encode import Tokens
-    from framework.data.mix import draw
-    from framework.data.pack import pack
-    from framework.data.packs import Unit, write_packs
+    from framework.data.packs import Units, write_packs
 
     held = {entry.name: Tokens(path) for entry, path in zip(inputs, token_dirs, strict=True)}
     mix = _mix(request)
     progress(f"{request.name}: mixing and packing", 0, 0)
-    drawn = draw({name: tokens.lengths for name, tokens in held.items()}, mix, request.epochs, request.seed)
-    units = [Unit(source, row) for source, row in zip(drawn.source.tolist(), drawn.row.tolist(), strict=True)]
-    if not units and any(len(held[name].lengths) for name in request.sources):
-        raise DataError([_empty(request)])
-    stores = list(held.values())
-    lengths = np.array([stores[unit.source].lengths[unit.index] for unit in units], dtype=np.int64)
     per_step = max(1, request.batch_tokens // request.max_length)
-    limit = len(units) if request.max_steps is None else request.max_steps * per_step
-    # Rows are cut before they are packed: a prefix of the mix is even, some packs of a window are not.
-    fitting = int(np.searchsorted(np.cumsum(lengths), limit * request.max_length, side="right"))
-    packs = pack(lengths[: max(fitting, 1)], request.max_length, seed=request.seed)[:limit]
-    used = [units[index] for index in sorted(index for group in packs for index in group)]
-    grouped = [[units[index] for index in group] for group in packs]
-    write_packs(directory, grouped, list(held.items()), request.max_length, per_step, used)
-    uses = _uses(used, inputs, held, mix, drawn.capped)
+    most = None if request.max_steps is None else request.max_steps * per_step
+    bounds = Bounds(request.epochs, request.max_length, most, request.seed)
+    chosen = choose({name: tokens.lengths for name, tokens in held.items()}, mix, bounds)
+    packs = chosen.packs
+    units = Units(chosen.source, chosen.row)
+    if not packs and any(len(held[name].lengths) for name in request.sources):
+        raise DataError([_empty(request)])
+    write_packs(directory, units, packs, list(held.items()), request.max_length, per_step)
+    uses = _uses(units, inputs, held, mix, chosen.capped)
     tokens = sum(use.tokens for use in uses.values())
     summary = {
         "sources": {name: asdict(use) for name, use in uses.items()},
@@ -177,41 +174,38 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
         "tokens": tokens,
         "supervised_tokens": sum(use.supervised_tokens for use in uses.values()),
         "packing_efficiency": tokens / (len(packs) * request.max_length) if packs else 0.0,
-        "units": len(used),
-        "units_per_step": len(used) * per_step / len(packs) if packs else 0.0,
+        "units": len(units.source),
+        "units_per_step": len(units.source) * per_step / len(packs) if packs else 0.0,
         "unproved": {name: tokens.account.unproved for name, tokens in held.items() if tokens.account.unproved},
     }
     (directory / "prepared.json").write_text(json.dumps(summary), encoding="utf-8")
 
 
 def _uses(
-    used: list[Unit], inputs: list[_Input], held: Mapping[str, Tokens], mix: Mix, capped: list[str]
+    units: Units, inputs: list[_Input], held: Mapping[str, Tokens], mix: Mix, capped: list[str]
 ) -> dict[str, SourceUse]:
     """Exact counts for each source."""
     import numpy as np
 
-    chosen: list[list[int]] = [[] for _ in inputs]
-    for unit in used:
-        chosen[unit.source].append(unit.index)
+    chosen = [units.index[units.source == number] for number in range(len(inputs))]
     taken = {
-        entry.name: int(_weights(held[entry.name], mix.unit)[np.array(rows, dtype=np.int64)].sum())
-        for entry, rows in zip(inputs, chosen, strict=True)
+        entry.name: int(_weights(held[entry.name], mix.unit)[index].sum())
+        for entry, index in zip(inputs, chosen, strict=True)
     }
     whole = sum(taken.values())
     sizes = {name: int(_weights(tokens, mix.unit).sum()) for name, tokens in held.items()}
     planned = shares(sizes, mix)
     found: dict[str, SourceUse] = {}
-    for entry, rows in zip(inputs, chosen, strict=True):
+    for entry, index in zip(inputs, chosen, strict=True):
         tokens = held[entry.name]
         account = tokens.account
-        index = np.array(rows, dtype=np.int64)
         trainable = sizes[entry.name]
         sums = np.concatenate([[0], np.cumsum(tokens.supervised, dtype=np.int64)])
         targets = sums[tokens.starts[1:]] - sums[tokens.starts[:-1]]
         found[entry.name] = SourceUse(
             rows=account.rows,
             rows_used=len(np.unique(tokens.row[index])),
-            units=len(rows),
+            units=len(index),
             tokens=int(tokens.lengths[index].sum()),
             supervised_tokens=int(targets[index].sum()),
             epochs=taken[entry.name] / trainable if trainable else 0.0,

@@ -25,7 +25,7 @@ _KEY = 8
 """Characters of a stage key that are shown."""
 _STAGES = ("stage", "trains", "rows", "tokens", "superv.", "steps", "pack", "memory", "time", "key")
 _AUDIT = ("source", "rows", "left out", "cut", "tokens", "median", "share", "repeats", "refuse")
-_SOURCES = ("source", "rows", "share", "passes", "tokens", "superv.", "left out")
+_SOURCES = ("source", "rows", "planned", "share", "passes", "tokens", "superv.", "left out")
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -168,6 +168,7 @@ def _print_mix(stage: PlanStage, console: Console) -> None:
             _text(
                 f"{use.rows_used:,}" if use.rows_used == use.rows else f"{use.rows_used:,} of {use.rows:,}",
             ),
+            _text("-" if use.planned is None else numbers.share(use.planned)),
             _text(numbers.share(use.weight)),
             _text(numbers.epochs(use.epochs)),
             _text(numbers.count(use.tokens)),
@@ -176,7 +177,7 @@ def _print_mix(stage: PlanStage, console: Console) -> None:
         ]
         for name, use in stage.sources.items()
     ]
-    console.print(_grid(_SOURCES, rows, left=1))
+    console.print(_grid(_SOURCES, rows, 1, 1 if console.width < _ROOMY else 2))
     for name, use in stage.sources.items():
         reasons = [f"{count:,} left out: {reason}" for reason, count in use.dropped.items()]
         reasons += [f"{use.truncated:,} truncated"] if use.truncated else []

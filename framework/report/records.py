@@ -27,6 +27,7 @@ class SourceUse(Record):
     tokens: Count
     supervised_tokens: Count
     epochs: Amount
+    planned: Amount | None = None
     weight: Amount
     dropped: dict[str, Count] = {}
     truncated: Count = 0

@@ -13,6 +13,8 @@ import pytest
 from framework.paths import PROJECT
 
 MakeModel = Callable[..., Path]
+HOMES = [Path(os.environ.get("TRIPTYCH_HOME", "")), Path.home() / ".cache" / "triptych"]
+"""Where models may be already: this session's home, before tests set their own, and the user's."""
 
 CORPUS = [
     "The court held that the contract was void. What is a statute?",
@@ -65,3 +67,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared data is not at {folder}; set TRIPTYCH_SHARED")
     return folder
+
+
+@pytest.fixture
+def smollm2() -> Path:
+    """SmolLM2's folder; tests that need it are skipped where it has not been fetched."""
+    found = next((folder for home in HOMES for folder in sorted(home.glob("models/smollm2-135m-*"))), None)
+    if found is None:
+        pytest.skip("SmolLM2 is not in the home: run `python train.py do=plan` once")
+    return found

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from framework.data.mix import Drawn, Mix, Total, draw, problems, shares
+from framework.data.draw import Drawn, draw
+from framework.data.mix import Mix, Total, problems, shares
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(lambda values: np.array(values, dtype=np.int64))
 SIZES = st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), LENGTHS, min_size=1)

@@ -265,6 +265,59 @@ def test_order_depends_on_the_seed_alone(tmp_path: Path, model: Path, monkeypatc
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
+def test_the_order_of_declaration_changes_nothing(tmp_path: Path, model: Path) -> None:
+    made = {name: source(tmp_path / f"{name}.jsonl", talk(30 + n)) for n, name in enumerate("cab")}
+    first = prepare(request(model, made, replay={"instruct": (made, 0.2)}))
+    turned = dict(reversed(made.items()))
+    assert prepare(request(model, turned, replay={"instruct": (turned, 0.2)})).fingerprint == first.fingerprint
+    assert list(first.sources) == ["a", "b", "c", "replay:instruct/a", "replay:instruct/b", "replay:instruct/c"]
+
+
+def test_the_same_inputs_are_neither_encoded_nor_packed_again(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = request(model, {"c": source(tmp_path / "c.jsonl", talk(60))})
+    first = prepare(base)
+
+    def stamps() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (home() / "cache").rglob("*") if path.is_file()}
+
+    before = stamps()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a cached source was encoded again")
+
+    monkeypatch.setattr("framework.data.prepare.encode_source", never)
+    again = prepare(replace(base, name="domain", path="data.domain"))
+    assert again == first and stamps() == before
+    other = prepare(replace(base, seed=1))  # other packs of the same tokens
+    assert other.fingerprint != first.fingerprint
+    assert {path: stamp for path, stamp in stamps().items() if path in before} == before
+
+
+def test_two_processes_may_prepare_at_once(tmp_path: Path, model: Path) -> None:
+    made = source(tmp_path / "c.jsonl", talk(400))
+    code = f"""
+from pathlib import Path
+from framework.data.mix import Mix
+from framework.data.packs import Packs
+from framework.data.prepare import Request, prepare
+from framework.sources.jsonl import JsonLines
+found = prepare(Request(name="instruct", path="p", rows="sft", sources={{"c": JsonLines(path={made.path!r})}},
+    replay={{}}, mix=Mix(), max_length=128, long="truncate", epochs=1.0, max_steps=None, batch_tokens=512, seed=0,
+    model_dir=Path({str(model)!r})))
+print(found.fingerprint, Packs.open(found.directory).tokens.sum())
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    said = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    expected = prepare(request(model, {"c": made}))
+    assert said[0] == said[1] == f"{expected.fingerprint} {Packs.open(expected.directory).tokens.sum()}\n"
+    assert len(list((home() / "cache" / "packs").iterdir())) == 1 == len(list((home() / "cache" / "tokens").iterdir()))
+
+
 def test_racing_preparations_agree(tmp_path: Path, model: Path) -> None:
     base = request(model, {"c": source(tmp_path / "c.jsonl", talk(100))})
     with ThreadPoolExecutor(6) as pool:

@@ -46,6 +46,11 @@ PAIRS: Rows = [
     {"prompt": "Cite the rule.", "chosen": "Section 12 of the Harbour Act.", "rejected": "A rule."},
     {"prompt": "Translate: lex", "chosen": "law", "rejected": "lecture 🙂"},
 ]
+TEXTS: Rows = [
+    {"text": "A deed is a signed and sealed writing. It needs two witnesses."},
+    {"text": "§ 4. Ein Vertrag über Grundstücke bedarf der Form. 契約 🙂"},
+]
+ROWS = {"sft": TALKS, "clm": TEXTS, "pair": PAIRS}
 
 
 @dataclass(frozen=True)
@@ -237,30 +242,53 @@ def test_dpo_starts_at_the_logarithm_of_two(small_model: Path, tmp_path: Path) -
 
 def test_packed_equals_unpacked(case: Case, tmp_path: Path) -> None:
     model = ours(case.directory)
-    for rows, kind in ((TALKS, "sft"), (PAIRS, "pair")):
+    for kind, rows in ROWS.items():
         packs = packs_of(case.directory, rows, kind, tmp_path)
+        assert len(packs.packs) - 1 < len(rows), "nothing was packed"
         units = batch_of(packs)
         together = token_logps(model, build([piece for unit in units for piece in unit]))
         alone = torch.cat([token_logps(model, build(unit)) for unit in units])
         assert (together - alone).abs().max().item() <= case.bound
 
 
-def test_rows_of_a_pack_do_not_see_one_another(small_model: Path, tmp_path: Path) -> None:
-    packs = packs_of(small_model, TALKS, "sft", tmp_path)
-    model = ours(small_model)
+@pytest.mark.parametrize("kind", ["sft", "clm", "pair"])
+def test_rows_of_a_pack_do_not_see_one_another(case: Case, tmp_path: Path, kind: str) -> None:
+    """Other tokens in one row or pair: the logits of all others stay exactly as they are."""
+    packs = packs_of(case.directory, ROWS[kind], kind, tmp_path)
+    model = ours(case.directory)
     units = batch_of(packs)
     before = build([piece for unit in units for piece in unit])
-    for victim in range(len(units)):
+    first = target_logits(model, before)
+    for victim, own in enumerate(units):
         changed = [
             [replace(piece, tokens=(piece.tokens + 7) % 250) if place == victim else piece for piece in unit]
             for place, unit in enumerate(units)
         ]
         after = build([piece for unit in changed for piece in unit])
-        others = before.unit != units[victim][0].unit
-        with torch.no_grad():
-            first, second = token_logps(model, before), token_logps(model, after)
+        others = before.unit != own[0].unit
+        second = target_logits(model, after)
         assert torch.equal(first[others], second[others])
         assert not torch.equal(first[~others], second[~others])
+
+
+@pytest.mark.parametrize("kind", ["sft", "clm", "pair"])
+def test_rows_do_not_feel_where_they_lie_in_the_pack(small_model: Path, tmp_path: Path, kind: str) -> None:
+    model = ours(small_model)
+    units = batch_of(packs_of(small_model, ROWS[kind], kind, tmp_path))
+    straight = build([piece for unit in units for piece in unit])
+    turned = build([piece for unit in reversed(units) for piece in unit])
+    first, second = target_logits(model, straight), target_logits(model, turned)
+    for unit in units:
+        gap = first[straight.unit == unit[0].unit] - second[turned.unit == unit[0].unit]
+        assert float(gap.abs().max()) <= 1e-5 * max(1.0, float(first.abs().max()))
+
+
+def target_logits(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """Logits at every target of a batch, float [K, vocabulary]."""
+    with torch.no_grad():
+        body = model.base_model
+        found = body(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False, spans=batch.spans)
+        return model.get_output_embeddings()(found.last_hidden_state[0, batch.predict])
 
 
 def test_a_shared_prompt_equals_two_whole_rows(case: Case, tmp_path: Path) -> None:
