@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.checks.base import Check, Finding, Level, Subject
 from framework.data.cache import key_of
+from framework.data.load import bounded
 from framework.files import read_json, write_json
 from framework.paths import home
 from framework.profile.access import Profiles
@@ -41,7 +42,15 @@ def judge(
     ``evaluations`` is a key of the suites and their items: findings on rows are kept for as long as it stays the same.
     """
     follows = config.model.instruct if config.model.instruct is not None else model.has_template
-    profiles = Profiles({kind: config.data.of(kind).sources for kind in order}, progress)
+    # A budget of tokens is spent when the data is prepared: profiles look at the records that were read then.
+    sources = {
+        kind: {
+            name: bounded(source, prepared[kind].sources[name].records)
+            for name, source in config.data.of(kind).sources.items()
+        }
+        for kind in order
+    }
+    profiles = Profiles(sources, progress)
     subject = Subject(config, order, prepared, follows, profiles)
     found: list[Finding] = []
     for check in config.checks.all():

@@ -44,11 +44,17 @@ class Source(Component):
     """Settings that every kind of source has. Subclasses only read records; formats turn them into rows."""
 
     folder: ClassVar[str] = "sources"
+    not_content: ClassVar[frozenset[str]] = frozenset({"max_bad_rows"})
+    """Settings that do not change the rows: how much damage is borne, and where a file lies whose content is hashed."""
     format: Format = "auto"
     map: dict[str, str] = Field(default_factory=dict)
-    """Renames columns before the format looks at them: ``{theirs: ours}``."""
+    """Renames columns before the format looks at them: ``{theirs: ours}``. ``answer.text`` and ``turns.0.value`` name
+    fields inside a column, unless a column is called so."""
     max_rows: PositiveInt | None = None
     """Read the first so many records only."""
+    max_tokens: PositiveInt | None = None
+    """Read no row from the first on with which the stage would have more than so many tokens of this source, counted
+    as it trains on them: with its tokenizer, and cut to its length."""
     max_bad_rows: NonNegativeInt = 0
     """More unreadable records than this stop the plan."""
     labels: dict[Literal["task", "topic", "slice"], str] = Field(default_factory=dict)

@@ -141,7 +141,7 @@ def test_csv_damage_costs_its_own_row(tmp_path: Path) -> None:
         Record({"a": "3", "b": "4"}, "rows.csv:7"),
     ]
     path.write_text("a,a\n1,2\n")
-    assert read("csv", path) == [Bad("duplicate column", "rows.csv:1")]
+    assert read("csv", path) == [Bad("duplicate column in the header; the rest of the file is left out", "rows.csv:1")]
     path.write_text('a,b\n1,"open\n')
     assert read("csv", path) == [Bad("invalid CSV", "rows.csv:2")]
 
