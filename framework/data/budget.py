@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from framework.data.load import Dropped, Reading, too_many_bad
-from framework.errors import Problem
+from framework.data.load import Dropped, read, too_many_bad
+from framework.errors import DataError, Problem
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
@@ -15,31 +16,55 @@ if TYPE_CHECKING:
     from framework.data.rows import Row
 
 
-class Budget:
-    """What may still be read. ``None`` is no bound."""
+_ALL = 10**12
 
-    def __init__(self, tokens: int | None) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How far a source is read."""
+
+    records: int
+    dropped: dict[str, Dropped]
+    unseen: frozenset[str]
+
+
+class Budget:
+    """What may still be read of a source; one without ``max_tokens`` has no bound."""
+
+    def __init__(self, source: Source, path: str) -> None:
+        bound = source.max_tokens
+        # Batches are read ahead: what is wrong beyond the end of the budget must not stop the plan.
+        self.reading = read(path, source if bound is None else source.model_copy(update={"max_bad_rows": _ALL}), path)
         self.spent = False
         """Whether a row was left unread for want of tokens."""
-        self.records = 0
-        """Records before that row, or all, unreadable ones included."""
-        self.dropped: dict[str, Dropped] = {}
-        """The unreadable ones among them."""
-        self._left = tokens
-        self._states: list[tuple[int, dict[str, Dropped]]] = []
+        self._source, self._path, self._left = source, path, bound
+        self._states: list[_State] = []
+        self._state = self._now()
+        self._before = self._state.unseen
 
-    def watch(self, reading: Reading, count: int) -> list[Row]:
-        """The next rows, with a note of how far each is into the source."""
+    @property
+    def records(self) -> int:
+        """Records before the row that was left unread, or all, unreadable ones included."""
+        return self._state.records
+
+    @property
+    def dropped(self) -> dict[str, Dropped]:
+        """The unreadable ones among them."""
+        return self._state.dropped
+
+    def batch(self, count: int) -> list[Row]:
+        """The next rows."""
+        self._before = self._state.unseen
         if self._left is None:
-            batch = list(islice(reading.rows, count))
+            rows = list(islice(self.reading.rows, count))
         else:
             self._states = []
-            batch = []
-            for row in islice(reading.rows, count):
-                batch.append(row)
-                self._states.append((reading.records, reading.dropped))
-        self.records, self.dropped = reading.records, reading.dropped
-        return batch
+            rows: list[Row] = []
+            for row in islice(self.reading.rows, count):
+                rows.append(row)
+                self._states.append(self._now())
+        self._state = self._now()
+        return rows
 
     def take(self, units: Sequence[tuple[int, Unit]], rows: int) -> int:
         """How many rows of a batch fit. ``units`` are those of its rows, each with its row's place, in order."""
@@ -51,16 +76,25 @@ class Budget:
         for index, size in enumerate(sizes):
             if size > self._left:
                 self.spent = True
-                self.records, self.dropped = self._states[index][0] - 1, self._states[index][1]
+                seen = self._states[index - 1].unseen if index else self._before
+                self._state = replace(self._states[index], records=self._states[index].records - 1, unseen=seen)
                 return index
             self._left -= size
         return rows
 
-    def problems(self, path: str, source: Source, rows: int) -> list[Problem]:
-        """What is wrong with the part that was read, where the rest is left unread."""
-        if not self.spent:
-            return []  # reading to the end has told
-        if not rows:
-            message = f"the first row has more tokens than max_tokens={source.max_tokens}"
-            return [Problem(f"{path}.max_tokens", message, "raise max_tokens, or lower the stage's max_length")]
-        return too_many_bad(path, source, self.dropped)
+    def check(self, rows: int) -> None:
+        """Raises ``DataError`` for what is wrong with the part that was read; reading to the end has told the rest."""
+        if self._left is None:
+            return
+        problems = too_many_bad(self._path, self._source, self.dropped)
+        if self.spent and not rows:
+            message = f"the first row has more tokens than max_tokens={self._source.max_tokens}"
+            fix = "raise max_tokens, or lower the stage's max_length"
+            problems.append(Problem(f"{self._path}.max_tokens", message, fix))
+        elif self.spent:
+            problems += self.reading.unknown(self._state.unseen)
+        if problems:
+            raise DataError(problems)
+
+    def _now(self) -> _State:
+        return _State(self.reading.records, self.reading.dropped, self.reading.unseen)

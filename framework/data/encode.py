@@ -12,9 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from framework.data.budget import Budget
 from framework.data.chat import ChatTokenizer, Encoded, Unproved
 from framework.data.fit import Account, Long, Parts, Plain, Unit, fit
-from framework.data.load import read
 from framework.data.rows import Conversation, Pair, Row, RowKind, Text, Turn, kind_of
-from framework.errors import DataError
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
@@ -65,9 +63,8 @@ def encode_source(
     import numpy as np
 
     rows, max_length, long = layout
-    reading = read(path, source, path)
-    budget = Budget(source.max_tokens)
-    account = Account(format=reading.format)
+    budget = Budget(source, path)
+    account = Account(format=budget.reading.format)
     ids: list[str] = []
     parts: list[tuple[int, int, int]] = []
     origin: list[int] = []
@@ -75,7 +72,7 @@ def encode_source(
         (directory / "tokens.bin").open("wb") as tokens,
         (directory / "supervised.bin").open("wb") as supervised,
     ):
-        while not budget.spent and (batch := budget.watch(reading, _BATCH)):
+        while not budget.spent and (batch := budget.batch(_BATCH)):
             before = deepcopy(account) if source.max_tokens else account
             made = _units(batch, rows, tokenizer, max_length, long, account)
             kept = budget.take(made, len(batch))
@@ -90,8 +87,7 @@ def encode_source(
             account.rows += len(batch)
             tick(account.rows)
     account.unreadable, account.records, account.budget_spent = budget.dropped, budget.records, budget.spent
-    if problems := budget.problems(path, source, account.rows):
-        raise DataError(problems)
+    budget.check(account.rows)
     np.save(directory / "parts.npy", np.array(parts, dtype=np.int64).reshape(-1, 3))
     np.save(directory / "row.npy", np.array(origin, dtype=np.int64))
     (directory / "ids.json").write_text(json.dumps(ids), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -51,6 +51,10 @@ class Reading:
     dropped: dict[str, Dropped] = field(default_factory=dict)
     records: int = 0
     """Records that were read so far, unreadable ones included."""
+    unseen: frozenset[str] = frozenset()
+    """Columns of ``map`` that none of them had."""
+    unknown: Callable[[frozenset[str]], list[Problem]] = lambda unseen: []
+    """What to say of such columns at the end of the source."""
 
     def drop(self, bad: Bad) -> None:
         """Count a row that is left out. The counts are replaced, not changed: who holds earlier ones keeps them."""
@@ -83,10 +87,10 @@ def read(name: str, source: Source, path: str = "") -> Reading:
         format = "text"  # nothing could be read: the rows' own reasons say why
     # A column may appear once in a while, so that only the whole source can tell that it is unknown.
     if format is None or (len(look) < _LOOK and columns):
-        problems = renaming.unknown()
+        problems = renaming.unknown(renaming.unseen)
         if problems or format is None:
             raise DataError(problems or [_undecided(path, columns)])
-    reading = Reading(format, iter(()))
+    reading = Reading(format, iter(()), unseen=frozenset(source.map), unknown=renaming.unknown)
     reading.rows = _rows(reading, chain(look, records), source, renaming)
     return reading
 
@@ -126,15 +130,17 @@ def _rows(reading: Reading, records: Iterator[Record | Bad], source: Source, ren
         for record in records:
             reading.records += 1
             if isinstance(record, Record):
-                record = to_row(renaming(record), reading.format, labels)
+                renamed = renaming(record)
+                if reading.unseen:
+                    reading.unseen = renaming.without(reading.unseen, record)
+                record = to_row(renamed, reading.format, labels)
             if isinstance(record, Bad):
                 reading.drop(record)
                 continue
             count += 1
             yield record
     problems = too_many_bad(path, source, reading.dropped)
-    if renaming.columns:
-        problems += renaming.unknown()
+    problems += renaming.unknown(reading.unseen)
     if not problems and not count:
         reasons = ", ".join(f"{entry.count} x {reason}" for reason, entry in reading.dropped.items())
         problems = [Problem(path, f"there are no rows{': ' + reasons if reasons else ''}", "check the file")]
@@ -149,8 +155,9 @@ class _Renaming:
         self.path = path
         self.columns: set[str] = set()
         """Columns of the first records, and fields inside them."""
+        self.unseen = frozenset(map)
+        """Columns that none of the first records had."""
         self._map = map
-        self._unseen = set(map)
         self._read = 0
 
     def __call__(self, record: Record) -> Record:
@@ -159,19 +166,22 @@ class _Renaming:
             return record
         fields = record.fields
         moved = {ours: found for theirs, ours in self._map.items() if (found := _field(fields, theirs)) is not _MISSING}
-        if self._unseen:
-            self._unseen -= {theirs for theirs in self._unseen if _field(fields, theirs) is not _MISSING}
         if self._read < _LOOK:
             self._read += 1
             self.columns |= set(_names(fields))
+            self.unseen = self.without(self.unseen, record)
         # A renamed column replaces one that has its new name already: the user said which is meant.
         return Record(
             {**{name: value for name, value in fields.items() if name not in self._map}, **moved}, record.where
         )
 
-    def unknown(self) -> list[Problem]:
-        """A problem for each column that no record had so far."""
-        return [self._problem(theirs) for theirs in self._map if theirs in self._unseen]
+    def without(self, unseen: frozenset[str], record: Record) -> frozenset[str]:
+        """Those of the columns that a record does not have."""
+        return frozenset(theirs for theirs in unseen if _field(record.fields, theirs) is _MISSING)
+
+    def unknown(self, unseen: frozenset[str]) -> list[Problem]:
+        """A problem for each of the columns; none where no record could be read, which has reasons of its own."""
+        return [self._problem(theirs) for theirs in self._map if theirs in unseen] if self.columns else []
 
     def _problem(self, theirs: str) -> Problem:
         names = sorted(map(printable, self.columns))

@@ -17,8 +17,8 @@ MAX_ROW = 64 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 18
-_PIECE = 1 << 10
-"""Compressed bytes taken at a time: a Zstandard block of 4 bytes may stand for 128 KiB, so that these are 32 MiB."""
+_PIECE = 1 << 9
+"""Compressed bytes taken at a time: a Zstandard block of 4 bytes may stand for 128 KiB, so that these are 16 MiB."""
 BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, cast
 
@@ -165,23 +166,19 @@ def _offered(path: str) -> bool:
 
 
 def _matching(paths: list[str], patterns: list[str]) -> list[str]:
-    rules = [re.compile(_rule(pattern.removeprefix("./"))) for pattern in patterns]
-    return [path for path in paths if any(rule.fullmatch(path) for rule in rules)]
+    rules = [pattern.removeprefix("./").split("/") for pattern in patterns]
+    return [path for path in paths if any(_fits(path.split("/"), rule) for rule in rules)]
 
 
-def _rule(pattern: str) -> str:
-    """A pattern as a regular expression: ``*`` stays within a folder, ``**`` does not."""
-    out: list[str] = []
-    for piece in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.", pattern, re.DOTALL):
-        known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        if piece in known:
-            out.append(known[piece])
-        elif len(piece) > 1:
-            inner = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-            out.append(f"[^{inner[1:]}]" if inner.startswith(("!", "^")) and len(inner) > 1 else f"[{inner}]")
+def _fits(parts: list[str], rule: list[str]) -> bool:
+    """Whether a path fits a pattern: ``*`` stays within a folder, ``**`` stands for any folders."""
+    ends = {0}
+    for piece in rule:
+        if piece == "**":
+            ends = set(range(min(ends, default=len(parts) + 1), len(parts) + 1))
         else:
-            out.append(re.escape(piece))
-    return "".join(out)
+            ends = {end + 1 for end in ends if end < len(parts) and fnmatchcase(parts[end], piece)}
+    return len(parts) in ends
 
 
 def _some(what: str, names: Sequence[str], before: str = "its {} are ") -> str:

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from framework.registry import Component
 
@@ -60,6 +60,12 @@ class Source(Component):
     labels: dict[Literal["task", "topic", "slice"], str] = Field(default_factory=dict)
     """A label for all rows that do not carry their own."""
 
+    @field_validator("map", mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """``map.answer.text=response`` on a command line makes a section in a section."""
+        return dict(_flattened(cast("dict[Any, Any]", value), "")) if isinstance(value, dict) else value
+
     @abstractmethod
     def files(self) -> list[Path]:
         """The files that hold the rows, sorted. Raises ``DataError`` naming the path when there are none."""
@@ -67,3 +73,11 @@ class Source(Component):
     @abstractmethod
     def records(self) -> Iterator[Record | Bad]:
         """All records in file order, unreadable ones as ``Bad``; never raises for the content of a file."""
+
+
+def _flattened(section: dict[Any, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _flattened(cast("dict[Any, Any]", value), f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
