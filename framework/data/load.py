@@ -104,7 +104,7 @@ def fingerprint(source: Source, path: str = "") -> str:
     """Hash of what determines a source's rows, without reading them: file contents, file names, settings."""
     with _at(path):
         files = source.files()
-        settings = source.model_dump(mode="json", exclude=set(source.not_content))
+        settings = source.content()
         root = common_folder(files)
         try:
             return key_of([settings, [[file.relative_to(root).as_posix(), file_digest(file)] for file in files]])

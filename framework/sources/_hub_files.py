@@ -49,9 +49,13 @@ class Repository:
             return found
         self.reach(path)
         try:
-            return Path(hf_hub_download(self.id, path, etag_timeout=_PATIENCE, **where))
+            hf_hub_download(self.id, path, etag_timeout=_PATIENCE, **where)
         except Exception as error:  # the library and the one below it raise of many kinds, by version
             raise self.out_of_reach(error) from error
+        found = self.cached(path)
+        if found is None:  # the library files what it gets under the commit that the hub says it is of
+            raise self.out_of_reach(OSError(f"it sends {path} of another commit"))
+        return found
 
     def cached(self, path: str) -> Path | None:
         """A file that was fetched before."""
@@ -61,7 +65,8 @@ class Repository:
             found = try_to_load_from_cache(self.id, path, repo_type="dataset", revision=self.commit)
         except ValueError as error:
             raise self.out_of_reach(error) from error
-        return Path(found) if isinstance(found, str) else None
+        # A branch may be called like the hash of a commit: the library would follow it.
+        return Path(found) if isinstance(found, str) and self.commit in Path(found).parts else None
 
     def get(self, path: str, start: int) -> Iterator[bytes]:
         """A file's bytes from a place on. Network errors are raised as they are."""
@@ -72,6 +77,8 @@ class Repository:
         headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={start}-"}
         with get_session().stream("GET", address, headers=headers, timeout=10 * _PATIENCE) as answer:
             hf_raise_for_status(answer)
+            if answer.headers.get("X-Repo-Commit", self.commit) != self.commit:
+                raise OSError(f"it sends {path} of another commit")
             if start and answer.status_code != 206:
                 raise OSError("the hub sends no part of a file")
             yield from answer.iter_bytes(_BUFFER)
@@ -85,9 +92,11 @@ class Repository:
             tree = HfApi(endpoint=_endpoint()).list_repo_tree(
                 self.id, recursive=True, revision=self.commit, repo_type="dataset"
             )
-            return {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
-        except Exception as error:  # as above
+            found = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+            "".join(found).encode()
+        except Exception as error:  # as above, and a name that is no text
             raise self.out_of_reach(error) from error
+        return found
 
     def reach(self, path: str | None) -> None:
         """Say at once that the hub cannot be reached, instead of after the library's retries.

@@ -66,6 +66,10 @@ class Source(Component):
         """``map.answer.text=response`` on a command line makes a section in a section."""
         return dict(_flattened(cast("dict[Any, Any]", value), "")) if isinstance(value, dict) else value
 
+    def content(self) -> dict[str, Any]:
+        """The settings that change the rows, as JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.not_content))
+
     @abstractmethod
     def files(self) -> list[Path]:
         """The files that hold the rows, sorted. Raises ``DataError`` naming the path when there are none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
@@ -62,6 +62,11 @@ class Hub(Source):
     @property
     def _local(self) -> bool:
         return self.id.startswith(("/", "./", "../", "~"))
+
+    def content(self) -> dict[str, Any]:
+        """The settings that change the rows; of a directory the content stands for its place."""
+        found = super().content()
+        return {name: value for name, value in found.items() if name != "id"} if self._local else found
 
     def files(self) -> list[Path]:
         """The files of a directory; none of a data set on the hub, where the revision stands for the content."""

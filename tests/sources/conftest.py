@@ -30,6 +30,8 @@ class FakeHub:
     cut: int = 0
     """So many answers with content break off in the middle."""
     asked: list[str] = field(default_factory=list)
+    commit: str = COMMIT
+    """What it says that its files are of."""
     sent: int = 0
     """Bytes of content."""
 
@@ -108,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         begin, end = int(first), int(last) + 1 if last else len(content)
         self.send_response(206 if "Range" in self.headers else 200)
         self.send_header("ETag", f'"{sha1(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.hub.commit)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(content)}")
         self.send_header("Content-Length", str(end - begin))

@@ -181,6 +181,16 @@ def test_text_cuts_between_paragraphs_then_sentences(tmp_path: Path) -> None:
     ]
 
 
+def test_text_without_blank_lines_is_cut_at_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    line = "word " * 200
+    path.write_text(f"{line}\n" * 3000)
+    found = read("text", path, chunk_chars=4 << 20)
+    texts = [record.fields["text"] for record in found if isinstance(record, Record)]
+    assert len(texts) == 1 and texts[0].split() == ["word"] * 600_000
+    assert texts[0].count("\n\n") == 2  # three paragraphs of a little over 1 MiB
+
+
 def test_folders_and_globs_are_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("b/2.jsonl", "a/1.jsonl.gz", "a/.hidden.jsonl", "a/other.csv"):
         path = tmp_path / "data" / name

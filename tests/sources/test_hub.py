@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -161,6 +162,17 @@ def test_refusals_have_remedies(filled: FakeHub, streaming: bool, monkeypatch: p
     assert len(load("x", source(streaming=streaming)).rows) == 20
 
 
+def test_files_of_another_commit_are_refused(filled: FakeHub) -> None:
+    filled.commit = "1" * 40
+    assert "of another commit" in said(source()).message
+    assert "of another commit" in said(source(streaming=True, path="data/train*")).message
+
+
+def test_names_that_are_no_text_are_refused(hub: FakeHub) -> None:
+    hub.files = {"train\ud800.jsonl": lines(ROWS)}
+    assert "cannot be read from the hub" in said(source()).message
+
+
 def test_a_token_is_in_no_message(filled: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrong")
     filled.gated = True
@@ -192,6 +204,9 @@ def test_a_directory_is_laid_out_like_one(tmp_path: Path) -> None:
     assert fingerprint(made) == first
     (tmp_path / "rows" / "1.jsonl").write_bytes(lines(ROWS[:4]))
     assert fingerprint(made) != first
+    copied = shutil.copytree(tmp_path, tmp_path / "copied")
+    assert fingerprint(Hub(id=str(copied))) == fingerprint(made)
+    shutil.rmtree(copied)
     assert said(Hub(id=str(tmp_path), split="dev")).fix == "its splits are train"
     assert "no directory" in said(Hub(id=str(tmp_path / "none"))).message
     (tmp_path / "rows" / "2.jsonl").symlink_to("/etc/passwd")
