@@ -13,6 +13,7 @@ from framework.files import read_json, write_json
 from framework.paths import home
 from framework.profile.access import Profiles
 from framework.registry import kinds
+from framework.sources.base import Source
 
 if TYPE_CHECKING:
     from framework.data.prepare import Prepared
@@ -42,14 +43,7 @@ def judge(
     ``evaluations`` is a key of the suites and their items: findings on rows are kept for as long as it stays the same.
     """
     follows = config.model.instruct if config.model.instruct is not None else model.has_template
-    # A budget of tokens is spent when the data is prepared: profiles look at the records that were read then.
-    sources = {
-        kind: {
-            name: bounded(source, prepared[kind].sources[name].records)
-            for name, source in config.data.of(kind).sources.items()
-        }
-        for kind in order
-    }
+    sources = {kind: _as_read(config.data.of(kind).sources, prepared.get(kind)) for kind in order}
     profiles = Profiles(sources, progress)
     subject = Subject(config, order, prepared, follows, profiles)
     found: list[Finding] = []
@@ -61,6 +55,12 @@ def judge(
         for finding in found
     ]
     return sorted(softened, key=lambda finding: _ORDER[finding.level])
+
+
+def _as_read(sources: Mapping[str, Source], prepared: Prepared | None) -> dict[str, Source]:
+    """Sources whose budget of tokens is spent, as ones that end where reading them for the stage ended."""
+    uses = prepared.sources if prepared else {}
+    return {name: bounded(source, uses[name].records) if name in uses else source for name, source in sources.items()}
 
 
 def _kept(check: Check, subject: Subject, evaluations: str) -> list[Finding]:
