@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from framework.data.load import Dropped, read, too_many_bad
@@ -12,7 +12,6 @@ from framework.errors import DataError, Problem
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
-    from framework.data.fit import Unit
     from framework.data.rows import Row
 
 
@@ -38,49 +37,40 @@ class Budget:
         self.spent = False
         """Whether a row was left unread for want of tokens."""
         self._source, self._path, self._left = source, path, bound
-        self._states: list[_State] = []
-        self._state = self._now()
-        self._before = self._state.unseen
+        self._states: deque[_State] = deque()
+        self._end: _State | None = None
+        self._unseen = self.reading.unseen
 
     @property
     def records(self) -> int:
         """Records before the row that was left unread, or all, unreadable ones included."""
-        return self._state.records
+        return self._now().records
 
     @property
     def dropped(self) -> dict[str, Dropped]:
         """The unreadable ones among them."""
-        return self._state.dropped
+        return self._now().dropped
 
-    def batch(self, count: int) -> list[Row]:
-        """The next rows."""
-        self._before = self._state.unseen
-        if self._left is None:
-            rows = list(islice(self.reading.rows, count))
-        else:
-            self._states = []
-            rows: list[Row] = []
-            for row in islice(self.reading.rows, count):
-                rows.append(row)
+    def rows(self) -> Iterator[Row]:
+        """The source's rows, which may be read ahead of ``take`` as far as one likes."""
+        for row in self.reading.rows:
+            if self._left is not None:
                 self._states.append(self._now())
-        self._state = self._now()
-        return rows
+            yield row
 
-    def take(self, units: Sequence[tuple[int, Unit]], rows: int) -> int:
-        """How many rows of a batch fit. ``units`` are those of its rows, each with its row's place, in order."""
+    def take(self, sizes: Sequence[int]) -> int:
+        """How many of the next rows fit, in the order of ``rows``; ``sizes`` are their tokens."""
         if self._left is None:
-            return rows
-        sizes = [0] * rows
-        for index, unit in units:
-            sizes[index] += len(unit.ids)
-        for index, size in enumerate(sizes):
+            return len(sizes)
+        for kept, size in enumerate(sizes):
+            state = self._states.popleft()
             if size > self._left:
                 self.spent = True
-                seen = self._states[index - 1].unseen if index else self._before
-                self._state = replace(self._states[index], records=self._states[index].records - 1, unseen=seen)
-                return index
+                self._end = replace(state, records=state.records - 1, unseen=self._unseen)
+                return kept
             self._left -= size
-        return rows
+            self._unseen = state.unseen
+        return len(sizes)
 
     def check(self, rows: int) -> None:
         """Raises ``DataError`` for what is wrong with the part that was read; reading to the end has told the rest."""
@@ -92,9 +82,9 @@ class Budget:
             fix = "raise max_tokens, or lower the stage's max_length"
             problems.append(Problem(f"{self._path}.max_tokens", message, fix))
         elif self.spent:
-            problems += self.reading.unknown(self._state.unseen)
+            problems += self.reading.unknown(self._unseen)
         if problems:
             raise DataError(problems)
 
     def _now(self) -> _State:
-        return _State(self.reading.records, self.reading.dropped, self.reading.unseen)
+        return self._end or _State(self.reading.records, self.reading.dropped, self.reading.unseen)

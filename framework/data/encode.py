@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -64,6 +65,7 @@ def encode_source(
 
     rows, max_length, long = layout
     budget = Budget(source, path)
+    reading = budget.rows()
     account = Account(format=budget.reading.format)
     ids: list[str] = []
     parts: list[tuple[int, int, int]] = []
@@ -72,10 +74,10 @@ def encode_source(
         (directory / "tokens.bin").open("wb") as tokens,
         (directory / "supervised.bin").open("wb") as supervised,
     ):
-        while not budget.spent and (batch := budget.batch(_BATCH)):
+        while not budget.spent and (batch := list(islice(reading, _BATCH))):
             before = deepcopy(account) if source.max_tokens else account
             made = _units(batch, rows, tokenizer, max_length, long, account)
-            kept = budget.take(made, len(batch))
+            kept = budget.take(_sizes(made, len(batch)))
             if kept < len(batch):
                 account, batch = before, batch[:kept]
                 made = _units(batch, rows, tokenizer, max_length, long, account)
@@ -100,6 +102,14 @@ def _units(
     """What the batch's rows are trained on as, with the place of each in the batch."""
     encoded = _encode(batch, rows, tokenizer, account)
     return [(index, unit) for index, row, found in encoded for unit in fit(row.id, found, max_length, long, account)]
+
+
+def _sizes(units: Sequence[tuple[int, Unit]], rows: int) -> list[int]:
+    """Tokens of each row of a batch."""
+    sizes = [0] * rows
+    for index, unit in units:
+        sizes[index] += len(unit.ids)
+    return sizes
 
 
 def _encode(
