@@ -20,18 +20,9 @@ from framework.errors import ConfigError, Problem
 from framework.paths import PROJECT
 from framework.registry import Plugin, component, kinds
 from framework.schema import Config
+from framework.sources._kinds import kind_of
 
 CONF = PROJECT / "conf"
-
-_SOURCE_KINDS = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".txt": "text",
-    ".md": "text",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +179,10 @@ def _infer_source_kinds(tree: dict[str, Any], given: frozenset[str], choices: di
 
 
 def _kind_of_path(path: str) -> str | None:
-    suffixes = Path(path).suffixes
-    while suffixes and suffixes[-1] in (".gz", ".zst"):
-        suffixes.pop()
-    if suffixes and suffixes[-1].lower() in _SOURCE_KINDS:
-        return _SOURCE_KINDS[suffixes[-1].lower()]
-    return "text" if Path(path).expanduser().is_dir() else None
+    try:
+        return kind_of(Path(path).name) or ("text" if Path(path).expanduser().is_dir() else None)
+    except (OSError, RuntimeError, ValueError):
+        return None  # no path at all, such as ~nobody
 
 
 def _origin(path: str, given: frozenset[str], choices: dict[str, str]) -> str:

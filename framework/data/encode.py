@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from framework.data.budget import Budget
 from framework.data.chat import ChatTokenizer, Encoded, Unproved
 from framework.data.fit import Account, Long, Parts, Plain, Unit, fit
-from framework.data.load import read
 from framework.data.rows import Conversation, Pair, Row, RowKind, Text, Turn, kind_of
 from framework.sources.base import Source
 
@@ -63,8 +64,9 @@ def encode_source(
     import numpy as np
 
     rows, max_length, long = layout
-    reading = read(path, source, path)
-    account = Account(format=reading.format)
+    budget = Budget(source, path)
+    reading = budget.rows()
+    account = Account(format=budget.reading.format)
     ids: list[str] = []
     parts: list[tuple[int, int, int]] = []
     origin: list[int] = []
@@ -72,21 +74,42 @@ def encode_source(
         (directory / "tokens.bin").open("wb") as tokens,
         (directory / "supervised.bin").open("wb") as supervised,
     ):
-        while batch := list(islice(reading.rows, _BATCH)):
-            encoded = _encode(batch, rows, tokenizer, account)
-            for index, row, found in encoded:
-                for unit in fit(row.id, found, max_length, long, account):
-                    _append(unit, tokens, supervised)
-                    ids.append(unit.id)
-                    parts.append(unit.parts)
-                    origin.append(account.rows + index)
+        while not budget.spent and (batch := list(islice(reading, _BATCH))):
+            before = deepcopy(account) if source.max_tokens else account
+            made = _units(batch, rows, tokenizer, max_length, long, account)
+            kept = budget.take(_sizes(made, len(batch)))
+            if kept < len(batch):
+                account, batch = before, batch[:kept]
+                made = _units(batch, rows, tokenizer, max_length, long, account)
+            for index, unit in made:
+                _append(unit, tokens, supervised)
+                ids.append(unit.id)
+                parts.append(unit.parts)
+                origin.append(account.rows + index)
             account.rows += len(batch)
             tick(account.rows)
-    account.unreadable = reading.dropped
+    account.unreadable, account.records, account.budget_spent = budget.dropped, budget.records, budget.spent
+    budget.check(account.rows)
     np.save(directory / "parts.npy", np.array(parts, dtype=np.int64).reshape(-1, 3))
     np.save(directory / "row.npy", np.array(origin, dtype=np.int64))
     (directory / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
     (directory / "account.json").write_text(json.dumps(asdict(account)), encoding="utf-8")
+
+
+def _units(
+    batch: Sequence[Row], rows: RowsKind, tokenizer: ChatTokenizer, max_length: int, long: Long, account: Account
+) -> list[tuple[int, Unit]]:
+    """What the batch's rows are trained on as, with the place of each in the batch."""
+    encoded = _encode(batch, rows, tokenizer, account)
+    return [(index, unit) for index, row, found in encoded for unit in fit(row.id, found, max_length, long, account)]
+
+
+def _sizes(units: Sequence[tuple[int, Unit]], rows: int) -> list[int]:
+    """Tokens of each row of a batch."""
+    sizes = [0] * rows
+    for index, unit in units:
+        sizes[index] += len(unit.ids)
+    return sizes
 
 
 def _encode(

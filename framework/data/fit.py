@@ -24,6 +24,10 @@ class Account:
     """What became of a source's rows."""
 
     rows: int = 0
+    records: int = 0
+    """Rows and what could not be read, up to where reading ended."""
+    budget_spent: bool = False
+    """Whether ``max_tokens`` ended it."""
     format: Format = "auto"
     kinds: dict[RowKind, int] = field(default_factory=dict)
     unreadable: dict[str, Dropped] = field(default_factory=dict)

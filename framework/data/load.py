@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from typing import Any, cast
 
 from framework.data.cache import file_digest, key_of
 from framework.data.formats import detect, to_row
 from framework.data.rows import Row
 from framework.errors import DataError, Problem
-from framework.sources._files import common_folder
+from framework.sources._files import common_folder, printable
 from framework.sources.base import Bad, Format, Record, Source
 
 _LOOK = 100
 """Records whose columns decide the format."""
-_NOT_CONTENT = frozenset({"path", "max_bad_rows"})
-"""Settings that do not change the rows: where a file lies and how much damage is borne."""
+_MISSING = object()
+_SHOWN = 20
+"""Columns that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,18 @@ class Reading:
     format: Format
     rows: Iterator[Row]
     dropped: dict[str, Dropped] = field(default_factory=dict)
+    records: int = 0
+    """Records that were read so far, unreadable ones included."""
+    unseen: frozenset[str] = frozenset()
+    """Columns of ``map`` that none of them had."""
+    unknown: Callable[[frozenset[str]], list[Problem]] = lambda unseen: []
+    """What to say of such columns at the end of the source."""
 
     def drop(self, bad: Bad) -> None:
-        """Count a row that is left out."""
+        """Count a row that is left out. The counts are replaced, not changed: who holds earlier ones keeps them."""
         known = self.dropped.get(bad.reason)
-        self.dropped[bad.reason] = Dropped(known.count + 1, known.first) if known else Dropped(1, bad.where)
+        now = Dropped(known.count + 1, known.first) if known else Dropped(1, bad.where)
+        self.dropped = {**self.dropped, bad.reason: now}
 
 
 def load(name: str, source: Source, path: str = "") -> Loaded:
@@ -71,25 +80,31 @@ def read(name: str, source: Source, path: str = "") -> Reading:
     with _at(path):
         records = islice(source.records(), source.max_rows)
         look = list(islice(records, _LOOK))
-    columns = _columns(look, source)
-    unknown = [theirs for theirs in source.map if not any(_has(record, theirs) for record in look)]
-    if unknown and columns:
-        raise DataError([_unknown_column(path, theirs, look) for theirs in unknown])
+    renaming = _Renaming(source.map, path)
+    columns = frozenset(chain.from_iterable(renaming(record).fields for record in look if isinstance(record, Record)))
     format = source.format if source.format != "auto" else detect(columns)
     if format is None and not columns:
         format = "text"  # nothing could be read: the rows' own reasons say why
-    if format is None:
-        raise DataError([_undecided(path, columns)])
-    reading = Reading(format, iter(()))
-    reading.rows = _rows(reading, chain(look, records), source, path)
+    # A column may appear once in a while, so that only the whole source can tell that it is unknown.
+    if format is None or (len(look) < _LOOK and columns):
+        problems = renaming.unknown(renaming.unseen)
+        if problems or format is None:
+            raise DataError(problems or [_undecided(path, columns)])
+    reading = Reading(format, iter(()), unseen=frozenset(source.map), unknown=renaming.unknown)
+    reading.rows = _rows(reading, chain(look, records), source, renaming)
     return reading
+
+
+def bounded(source: Source, records: int) -> Source:
+    """A source with a budget of tokens, as one that ends after the records that a stage had read of it."""
+    return source if source.max_tokens is None else source.model_copy(update={"max_tokens": None, "max_rows": records})
 
 
 def fingerprint(source: Source, path: str = "") -> str:
     """Hash of what determines a source's rows, without reading them: file contents, file names, settings."""
     with _at(path):
         files = source.files()
-        settings = source.model_dump(mode="json", exclude=set(_NOT_CONTENT))
+        settings = source.content()
         root = common_folder(files)
         try:
             return key_of([settings, [[file.relative_to(root).as_posix(), file_digest(file)] for file in files]])
@@ -107,19 +122,25 @@ def too_many_bad(path: str, source: Source, dropped: dict[str, Dropped]) -> list
     return [Problem(path, f"{bad} rows cannot be read, {source.max_bad_rows} are allowed: {reasons}", fix)]
 
 
-def _rows(reading: Reading, records: Iterator[Record | Bad], source: Source, path: str) -> Iterator[Row]:
+def _rows(reading: Reading, records: Iterator[Record | Bad], source: Source, renaming: _Renaming) -> Iterator[Row]:
     labels = {str(name): value for name, value in source.labels.items()}
+    path = renaming.path
     count = 0
     with _at(path):
         for record in records:
+            reading.records += 1
             if isinstance(record, Record):
-                record = to_row(_renamed(record, source), reading.format, labels)
+                renamed = renaming(record)
+                if reading.unseen:
+                    reading.unseen = renaming.without(reading.unseen, record)
+                record = to_row(renamed, reading.format, labels)
             if isinstance(record, Bad):
                 reading.drop(record)
                 continue
             count += 1
             yield record
     problems = too_many_bad(path, source, reading.dropped)
+    problems += renaming.unknown(reading.unseen)
     if not problems and not count:
         reasons = ", ".join(f"{entry.count} x {reason}" for reason, entry in reading.dropped.items())
         problems = [Problem(path, f"there are no rows{': ' + reasons if reasons else ''}", "check the file")]
@@ -127,34 +148,82 @@ def _rows(reading: Reading, records: Iterator[Record | Bad], source: Source, pat
         raise DataError(problems)
 
 
-def _renamed(record: Record, source: Source) -> Record:
-    if not source.map:
-        return record
-    # A renamed column replaces one that has its new name already: the user said which is meant.
-    kept = {name: value for name, value in record.fields.items() if name not in source.map}
-    moved = {ours: record.fields[theirs] for theirs, ours in source.map.items() if theirs in record.fields}
-    return Record({**kept, **moved}, record.where)
+class _Renaming:
+    """Gives columns the names that ``map`` says, and remembers which of them were never there."""
+
+    def __init__(self, map: dict[str, str], path: str) -> None:
+        self.path = path
+        self.columns: set[str] = set()
+        """Columns of the first records, and fields inside them."""
+        self.unseen = frozenset(map)
+        """Columns that none of the first records had."""
+        self._map = map
+        self._read = 0
+
+    def __call__(self, record: Record) -> Record:
+        """The record with its columns renamed."""
+        if not self._map:
+            return record
+        fields = record.fields
+        moved = {ours: found for theirs, ours in self._map.items() if (found := _field(fields, theirs)) is not _MISSING}
+        if self._read < _LOOK:
+            self._read += 1
+            self.columns |= set(_names(fields))
+            self.unseen = self.without(self.unseen, record)
+        # A renamed column replaces one that has its new name already: the user said which is meant.
+        return Record(
+            {**{name: value for name, value in fields.items() if name not in self._map}, **moved}, record.where
+        )
+
+    def without(self, unseen: frozenset[str], record: Record) -> frozenset[str]:
+        """Those of the columns that a record does not have."""
+        return frozenset(theirs for theirs in unseen if _field(record.fields, theirs) is _MISSING)
+
+    def unknown(self, unseen: frozenset[str]) -> list[Problem]:
+        """A problem for each of the columns; none where no record could be read, which has reasons of its own."""
+        return [self._problem(theirs) for theirs in self._map if theirs in unseen] if self.columns else []
+
+    def _problem(self, theirs: str) -> Problem:
+        names = sorted(map(printable, self.columns))
+        near = difflib.get_close_matches(theirs, names, n=1)
+        fix = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(names[:_SHOWN])}"
+        return Problem(f"{self.path}.map.{theirs}", f"no row has a column {theirs!r}", fix)
 
 
-def _columns(look: list[Record | Bad], source: Source) -> frozenset[str]:
-    found = [_renamed(record, source).fields for record in look if isinstance(record, Record)]
-    return frozenset(chain.from_iterable(found))
+def _field(value: Any, name: str) -> Any:
+    """A column by its name, or a field inside one by dotted names and places in lists; the longest name that is there
+    wins. ``_MISSING`` when there is none."""
+    if isinstance(value, list):
+        head, _, rest = name.partition(".")
+        held = cast("list[Any]", value)
+        if not (head.isdecimal() and len(head) < 10 and int(head) < len(held)):
+            return _MISSING
+        return _field(held[int(head)], rest) if rest else held[int(head)]
+    if not isinstance(value, dict):
+        return _MISSING
+    if name in value:
+        return value[name]
+    end = name.rfind(".")
+    while end > 0:
+        if name[:end] in value and (found := _field(value[name[:end]], name[end + 1 :])) is not _MISSING:
+            return found
+        end = name.rfind(".", 0, end)
+    return _MISSING
 
 
-def _has(record: Record | Bad, column: str) -> bool:
-    return isinstance(record, Record) and column in record.fields
-
-
-def _unknown_column(path: str, theirs: str, look: list[Record | Bad]) -> Problem:
-    names = sorted({name for record in look if isinstance(record, Record) for name in record.fields})
-    near = difflib.get_close_matches(theirs, names, n=1)
-    fix = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(names)}"
-    return Problem(f"{path}.map.{theirs}", f"the first {len(look)} rows have no column {theirs!r}", fix)
+def _names(fields: dict[str, Any]) -> Iterator[str]:
+    """Columns, and the fields of objects in them."""
+    for name, value in fields.items():
+        yield name
+        if isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in cast("dict[str, Any]", value))
 
 
 def _undecided(path: str, columns: frozenset[str]) -> Problem:
     fix = "rename columns with map: {theirs: ours}, for instance {question: instruction, answer: response}"
-    return Problem(f"{path}.format", f"no format fits the columns {', '.join(sorted(columns))}", fix)
+    return Problem(
+        f"{path}.format", f"no format fits the columns {', '.join(sorted(map(printable, columns))[:_SHOWN])}", fix
+    )
 
 
 @contextmanager

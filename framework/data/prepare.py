@@ -219,6 +219,9 @@ def _uses(
             capped=entry.name in capped,
             kinds=account.kinds,
             no_target_rows=account.no_target_rows,
+            records=account.records,
+            available_tokens=int(tokens.lengths.sum()),
+            budget_spent=account.budget_spent,
         )
     return found
 

@@ -65,6 +65,12 @@ class SourceUse:
     capped: bool
     kinds: dict[RowKind, int]
     no_target_rows: int
+    records: int = 0
+    """Rows and unreadable records up to where reading ended."""
+    available_tokens: int = 0
+    """Tokens of one pass over all that was read and can be trained on."""
+    budget_spent: bool = False
+    """Whether reading ended at ``max_tokens``, before the end of the source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,8 @@ def _print_mix(stage: PlanStage, console: Console) -> None:
     for name, use in stage.sources.items():
         reasons = [f"{count:,} left out: {reason}" for reason, count in use.dropped.items()]
         reasons += [f"{use.truncated:,} truncated"] if use.truncated else []
+        if use.budget_spent:
+            reasons.append(f"max_tokens ends it after {use.records:,} records with {use.available_tokens:,} tokens")
         if reasons:
             _print_hanging(f"  {name}: ", "; ".join(reasons), "yellow", console)
 

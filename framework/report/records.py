@@ -32,6 +32,9 @@ class SourceUse(Record):
     dropped: dict[str, Count] = {}
     truncated: Count = 0
     format: str = ""
+    records: Count = 0
+    available_tokens: Count = 0
+    budget_spent: bool = False
 
 
 class Cost(Record):

@@ -1,48 +1,72 @@
-"""What file sources share: finding files, opening them whatever their compression, naming places in them."""
+"""What file sources share: finding files, never outside the folder that was named, and naming places in them."""
 
 from __future__ import annotations
 
 import difflib
-import gzip
-import io
 import os
-import zlib
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import ClassVar
 
 from framework.errors import DataError, Problem
 from framework.paths import resolve
-from framework.sources.base import Bad, Source
+from framework.sources._opened import Readable
+from framework.sources.base import Bad, Record, Source
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _PACKED = (".gz", ".zst")
-_BLOCK = 1 << 18
-BOM = b"\xef\xbb\xbf"
-
-
-class UnreadableError(Exception):
-    """The rest of a file cannot be read; the message is the countable reason."""
+_WILD = "*?["
 
 
 class FileSource(Source):
-    """A source whose rows are in files: one file, a folder (all files of the kind below it), or a glob."""
+    """A source whose rows are in files: one file, a folder (all files of the kind below it), or a glob.
+
+    Names that start with a dot are passed over in folders. What a folder or a glob finds must lie in the folder (of a
+    glob: the one before its first wildcard), links followed; a file that is named itself may be anywhere.
+    """
 
     suffixes: ClassVar[tuple[str, ...]]
     """File names that count in a folder, before ``.gz`` or ``.zst``."""
+    not_content: ClassVar[frozenset[str]] = Source.not_content | {"path"}
     path: str
+
+    @abstractmethod
+    def read(self, file: Readable, name: str) -> Iterator[Record | Bad]:
+        """The records of one file in order; ``name`` is what their places call it."""
+
+    def records(self) -> Iterator[Record | Bad]:
+        """All records in order of the files' names."""
+        for path, name in self.places():
+            yield from self.read(path, name)
 
     def files(self) -> list[Path]:
         """The files, sorted. Raises ``DataError`` that names the path and what is near it."""
         if not self.path:
             raise DataError([Problem("path", "no path is given", "set it to a file, a folder or a glob")])
+        try:
+            return self._found()
+        except (OSError, ValueError, RuntimeError) as error:
+            # Too long a name, a null byte, a folder that may not be entered, ~nobody, a pattern that is none.
+            said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            problem = Problem("path", f"{self.path!r} cannot be looked up: {said}", "check the path")
+            raise DataError([problem]) from error
+
+    def places(self) -> list[tuple[Path, str]]:
+        """Every file with the short name that rows and messages give it: its path below what all files share."""
+        files = self.files()
+        if len(files) == 1:
+            return [(files[0], printable(files[0].name))]
+        root = resolve(self.path)
+        if not root.is_dir():
+            root = common_folder(files)
+        return [(path, printable(path.relative_to(root).as_posix())) for path in files]
+
+    def _found(self) -> list[Path]:
         given = resolve(self.path)
         if given.is_file():
             return [given]
         if given.is_dir():
-            found = sorted(path for path in given.rglob("*") if path.is_file() and self._counts(path))
+            found = below(given, self._counts)
             if not found:
                 wanted = ", ".join(self.suffixes)
                 raise DataError([Problem("path", f"the folder {given} holds no {wanted} file (plain, .gz or .zst)")])
@@ -52,21 +76,22 @@ class FileSource(Source):
             raise DataError([_missing(given)])
         return found
 
-    def places(self) -> list[tuple[Path, str]]:
-        """Every file with the short name that rows and messages give it: its path below what all files share."""
-        files = self.files()
-        if len(files) == 1:
-            return [(files[0], files[0].name)]
-        root = resolve(self.path)
-        if not root.is_dir():
-            root = common_folder(files)
-        return [(path, path.relative_to(root).as_posix()) for path in files]
+    def _counts(self, name: str) -> bool:
+        return plain_name(name).endswith(self.suffixes)
 
-    def _counts(self, path: Path) -> bool:
-        name = path.name.lower()
-        for packed in _PACKED:
-            name = name.removesuffix(packed)
-        return name.endswith(self.suffixes) and not path.name.startswith(".")
+
+def plain_name(name: str) -> str:
+    """A file's name in lower case without the endings of compression."""
+    name = name.lower()
+    while name.endswith(_PACKED):
+        name = name.rpartition(".")[0]
+    return name
+
+
+def printable(name: str) -> str:
+    """A name that any file and terminal can take: what is not text, or steers terminals, is escaped."""
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in shown)
 
 
 def common_folder(files: Sequence[Path]) -> Path:
@@ -74,121 +99,51 @@ def common_folder(files: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([file.parent for file in files])) if files else Path()
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """A file's content, decompressed by what its first bytes say. Raises ``UnreadableError``."""
-    try:
-        raw = path.open("rb")
-        head = raw.read(4)
-        raw.seek(0)
-    except OSError as error:
-        raise UnreadableError(f"cannot be opened ({error.strerror})") from error
-    if head.startswith(_GZIP):
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)  # type: ignore[arg-type]
-    if head == _ZSTD:
-        return io.BufferedReader(_Zstd(raw), _BLOCK)
-    return raw
+def below(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    """The files below a folder whose names are wanted, sorted, without hidden ones.
+
+    Raises ``DataError`` for links that lead out of the folder.
+
+    A link to a folder inside is passed over, since its files are found where they are. A link to nothing is kept: it
+    is for the reader to say that it cannot be opened. Raises ``OSError`` for a folder that may not be entered.
+    """
+    found: list[Path] = []
+    linked: list[Path] = []
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        linked += [Path(place, name) for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name) for name in names if not name.startswith(".") and wanted(name)]
+    _inside(folder, [*found, *linked])
+    return sorted(path for path in found if path.is_symlink() or path.is_file())
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """A file's lines with their ends, without the byte-order mark; ``UnreadableError`` where the file breaks off."""
-    first = True
-    with open_bytes(path) as handle:
-        iterator = iter(handle)
-        while True:
-            with reading():
-                line = next(iterator, None)
-            if line is None:
-                return
-            yield line.removeprefix(BOM) if first else line
-            first = False
-
-
-@contextmanager
-def reading() -> Generator[None]:
-    """Turns what decompressors and disks raise into ``UnreadableError``."""
-    try:
-        yield
-    except EOFError as error:
-        raise UnreadableError("file is truncated") from error
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise UnreadableError("file is damaged") from error
-    except OSError as error:
-        raise UnreadableError(f"cannot be read ({error.strerror or error})") from error
-
-
-def decode(line: bytes, where: str) -> str | Bad:
-    """A line's text; ``Bad`` for a null byte or bytes that are not UTF-8."""
-    if b"\0" in line:
-        return Bad("null byte", where)
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return Bad("not UTF-8", where)
-
-
-class _Zstd(io.RawIOBase):
-    """Decompresses Zstandard frames; unlike the library's own reader it notices a truncated file."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        try:
-            import zstandard
-        except ImportError as error:
-            raise DataError(
-                [Problem("path", "reading .zst files needs the package zstandard", "pip install zstandard")]
-            ) from error
-        self._raw = raw
-        self._library = zstandard
-        self._frame: Any = None
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        while not self._ready:
-            block = self._raw.read(_BLOCK)
-            if not block:
-                if self._frame is not None:
-                    raise EOFError("truncated")
-                return 0
-            self._ready = self._feed(block)
-        count = min(len(buffer), len(self._ready))
-        buffer[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
-
-    def _feed(self, block: bytes) -> bytes:
-        out: list[bytes] = []
-        while block:
-            if self._frame is None:
-                self._frame = self._library.ZstdDecompressor().decompressobj()
-            try:
-                out.append(self._frame.decompress(block))
-            except self._library.ZstdError as error:
-                raise UnreadableError("file is damaged") from error
-            block = b""
-            if self._frame.eof:
-                block = self._frame.unused_data
-                self._frame = None
-        return b"".join(out)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+def _inside(folder: Path, found: Sequence[Path]) -> None:
+    # Not Path.resolve: it raises for links that lead in circles.
+    root = Path(os.path.realpath(folder))
+    out = [path for path in found if not Path(os.path.realpath(path)).is_relative_to(root)]
+    if out:
+        more = f" and {len(out) - 1} more" if len(out) > 1 else ""
+        message = f"{out[0]}{more} leads out of the folder {folder}, to {os.path.realpath(out[0])}"
+        raise DataError([Problem("path", message, "name that file or folder itself, or copy it here")])
 
 
 def _glob(pattern: str) -> list[Path]:
     given = Path(pattern).expanduser()
     for index, part in enumerate(given.parts):
-        if any(mark in part for mark in "*?["):
+        if any(mark in part for mark in _WILD):
             base = resolve(str(Path(*given.parts[:index]))) if index else Path.cwd()
-            rest = str(Path(*given.parts[index:]))
-            return sorted(path for path in base.glob(rest) if path.is_file())
+            found = [path for path in base.glob(str(Path(*given.parts[index:]))) if not path.is_dir()]
+            _inside(base, found)
+            return sorted(found)
     return []
 
 
 def _missing(given: Path) -> Problem:
-    if any(mark in str(given) for mark in "*?["):
+    if any(mark in str(given) for mark in _WILD):
         return Problem("path", f"no file matches {given}", "check the pattern")
     folder = given.parent
     if not folder.is_dir():

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from framework.registry import Component
 
@@ -44,15 +44,31 @@ class Source(Component):
     """Settings that every kind of source has. Subclasses only read records; formats turn them into rows."""
 
     folder: ClassVar[str] = "sources"
+    not_content: ClassVar[frozenset[str]] = frozenset({"max_bad_rows"})
+    """Settings that do not change the rows: how much damage is borne, and where a file lies whose content is hashed."""
     format: Format = "auto"
     map: dict[str, str] = Field(default_factory=dict)
-    """Renames columns before the format looks at them: ``{theirs: ours}``."""
+    """Renames columns before the format looks at them: ``{theirs: ours}``. ``answer.text`` and ``turns.0.value`` name
+    fields inside a column, unless a column is called so."""
     max_rows: PositiveInt | None = None
     """Read the first so many records only."""
+    max_tokens: PositiveInt | None = None
+    """Read no row from the first on with which the stage would have more than so many tokens of this source, counted
+    as it trains on them: with its tokenizer, and cut to its length."""
     max_bad_rows: NonNegativeInt = 0
     """More unreadable records than this stop the plan."""
     labels: dict[Literal["task", "topic", "slice"], str] = Field(default_factory=dict)
     """A label for all rows that do not carry their own."""
+
+    @field_validator("map", mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """``map.answer.text=response`` on a command line makes a section in a section."""
+        return dict(_flattened(cast("dict[Any, Any]", value), "")) if isinstance(value, dict) else value
+
+    def content(self) -> dict[str, Any]:
+        """The settings that change the rows, as JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.not_content))
 
     @abstractmethod
     def files(self) -> list[Path]:
@@ -61,3 +77,11 @@ class Source(Component):
     @abstractmethod
     def records(self) -> Iterator[Record | Bad]:
         """All records in file order, unreadable ones as ``Bad``; never raises for the content of a file."""
+
+
+def _flattened(section: dict[Any, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _flattened(cast("dict[Any, Any]", value), f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value

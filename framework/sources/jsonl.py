@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from framework.sources._files import FileSource, UnreadableError, decode, lines
-from framework.sources._objects import parse, record
+from framework.sources._files import FileSource
+from framework.sources._objects import read_lines
+from framework.sources._opened import Readable
 from framework.sources.base import Bad, Record
 
 
@@ -16,18 +17,9 @@ class JsonLines(FileSource):
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
     kind: Literal["jsonl"] = "jsonl"
 
-    def records(self) -> Iterator[Record | Bad]:
-        """All records in order."""
-        for path, name in self.places():
-            number = 0
-            try:
-                for number, line in enumerate(lines(path), start=1):
-                    if line.strip():
-                        where = f"{name}:{number}"
-                        text = decode(line, where)
-                        yield text if isinstance(text, Bad) else record(parse(text, where), where)
-            except UnreadableError as error:
-                yield Bad(str(error), f"{name}:{number + 1}")
+    def read(self, file: Readable, name: str) -> Iterator[Record | Bad]:
+        """The file's records in order."""
+        yield from read_lines(file, name)
 
 
 COMPONENT = JsonLines

@@ -4,53 +4,56 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from framework.sources._files import FileSource, UnreadableError, decode, lines
+from framework.sources._files import FileSource
+from framework.sources._opened import Readable, UnreadableError, decode, lines
 from framework.sources.base import Bad, Record
 
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])(?:[\"'”’)\]]*)\s+|(?<=[。！？])")
 _BREAK = "\n\n"
+_PARAGRAPH = 1 << 20
+"""Bytes of a paragraph beyond which its next line begins another: a file without blank lines is not held whole."""
 
 
 class PlainText(FileSource):
     """Paragraphs (set apart by blank lines) joined up to ``chunk_chars`` characters a row.
 
     A paragraph is cut only when it is longer than that by itself, and then at sentence ends; a single longer
-    sentence stays whole.
+    sentence stays whole. Lines without a blank one among them are one paragraph up to 1 MiB, and then another begins.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".md", ".text")
     kind: Literal["text"] = "text"
     chunk_chars: PositiveInt = 1200
 
-    def records(self) -> Iterator[Record | Bad]:
-        """All records in order."""
-        for path, name in self.places():
-            yield from _chunks(_paragraphs(path, name), name, self.chunk_chars)
+    def read(self, file: Readable, name: str) -> Iterator[Record | Bad]:
+        """The file's chunks in order."""
+        yield from _chunks(_paragraphs(file, name), name, self.chunk_chars)
 
 
-def _paragraphs(path: Path, name: str) -> Iterator[tuple[int, str] | Bad]:
+def _paragraphs(file: Readable, name: str) -> Iterator[tuple[int, str] | Bad]:
     """Paragraphs with the number of their first line; one with an unreadable line is left out as ``Bad``."""
     held: list[str] = []
-    start, number, spoiled = 1, 0, False
+    start, number, size, spoiled = 1, 0, 0, False
     try:
-        for number, line in enumerate(lines(path), start=1):
+        for number, line in enumerate(lines(file), start=1):
             text = decode(line, f"{name}:{number}")
             if isinstance(text, Bad):
                 yield text
                 spoiled = True
-            elif text.strip():
+                continue
+            if text.strip():
                 if not held:
                     start = number
                 held.append(text.rstrip())
-            else:
+                size += len(line)
+            if size > _PARAGRAPH or not text.strip():
                 if held and not spoiled:
                     yield start, "\n".join(held)
-                held, spoiled = [], False
+                held, size, spoiled = [], 0, spoiled and size > _PARAGRAPH
     except UnreadableError as error:
         yield Bad(str(error), f"{name}:{number + 1}")
     if held and not spoiled:

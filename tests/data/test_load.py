@@ -58,6 +58,58 @@ def test_columns_are_renamed_and_typos_found(tmp_path: Path) -> None:
         load("x", source(tmp_path / "x.jsonl", row))
 
 
+def test_fields_inside_columns_are_named_by_dots(tmp_path: Path) -> None:
+    rows = [
+        {"q": {"text": "one"}, "answers": [{"text": "first"}, {"text": "second"}]},
+        {"q": {"text": "two"}, "answers": [{"text": "third"}]},
+        {"q": {"text": "none"}, "answers": []},
+        {"q": "no object", "answers": [{"text": "x"}]},
+    ]
+    mapped = {"q.text": "instruction", "answers.0.text": "response"}
+    found = load("x", source(tmp_path / "x.jsonl", *rows, map=mapped, max_bad_rows=2))
+    assert [[turn.content for turn in row.turns] for row in found.rows] == [["one", "first"], ["two", "third"]]  # type: ignore[attr-defined]
+    assert found.dropped == {
+        "response is missing": Dropped(1, "x.jsonl:3"),
+        "empty prompt": Dropped(1, "x.jsonl:4"),
+    }
+    with pytest.raises(DataError, match=r"did you mean 'q\.text'"):
+        load("x", source(tmp_path / "x.jsonl", *rows, map={"q.txt": "instruction", "answers.0.text": "response"}))
+
+
+def test_sections_in_map_are_dotted_names() -> None:
+    made = JsonLines(path="x", map={"q": "instruction", "answers": {0: {"text": "response"}}})  # type: ignore[dict-item]
+    assert made.map == {"q": "instruction", "answers.0.text": "response"}
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        ({"a.b": "whole name", "a": {"b": "inside"}}, "whole name"),
+        ({"a": {"b": "inside"}}, "inside"),
+        ({"a.b": {"c": "long"}, "a": {"b.c": "other"}}, None),
+    ],
+)
+def test_a_column_called_so_wins(tmp_path: Path, row: dict[str, Any], wanted: str | None) -> None:
+    (found,) = load("x", source(tmp_path / "x.jsonl", row, map={"a.b" if wanted else "a.b.c": "text"})).rows
+    assert found.text == (wanted or "long")  # type: ignore[attr-defined]
+
+
+def test_a_column_may_appear_once_in_a_while(tmp_path: Path) -> None:
+    rows = [dict(GOOD) for _ in range(300)]
+    rows[250] = {**GOOD, "background": "b"}
+    found = load("x", source(tmp_path / "x.jsonl", *rows, map={"background": "context"}))
+    assert found.rows[250].turns[0].content == "q\n\nb"  # type: ignore[attr-defined]
+    with pytest.raises(DataError) as caught:
+        load("x", source(tmp_path / "x.jsonl", *rows, map={"backgrund": "context"}))
+    assert caught.value.problems[0].path == "data.sources.x.map.backgrund"
+
+
+def test_columns_that_are_no_text_can_be_shown(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load("x", source(tmp_path / "x.jsonl", '{"\\ud800\\u001b[31m": "x"}'))
+    assert str(caught.value).encode().isascii()
+
+
 def test_max_rows_reads_the_first(tmp_path: Path) -> None:
     rows = [{**GOOD, "id": n} for n in range(300)]
     found = load("x", source(tmp_path / "x.jsonl", *rows, max_rows=150))

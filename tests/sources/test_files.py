@@ -141,7 +141,7 @@ def test_csv_damage_costs_its_own_row(tmp_path: Path) -> None:
         Record({"a": "3", "b": "4"}, "rows.csv:7"),
     ]
     path.write_text("a,a\n1,2\n")
-    assert read("csv", path) == [Bad("duplicate column", "rows.csv:1")]
+    assert read("csv", path) == [Bad("duplicate column in the header; the rest of the file is left out", "rows.csv:1")]
     path.write_text('a,b\n1,"open\n')
     assert read("csv", path) == [Bad("invalid CSV", "rows.csv:2")]
 
@@ -179,6 +179,16 @@ def test_text_cuts_between_paragraphs_then_sentences(tmp_path: Path) -> None:
         Bad("not UTF-8", "a.txt:3"),
         Record({"text": "fine"}, "a.txt:6"),
     ]
+
+
+def test_text_without_blank_lines_is_cut_at_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    line = "word " * 200
+    path.write_text(f"{line}\n" * 3000)
+    found = read("text", path, chunk_chars=4 << 20)
+    texts = [record.fields["text"] for record in found if isinstance(record, Record)]
+    assert len(texts) == 1 and texts[0].split() == ["word"] * 600_000
+    assert texts[0].count("\n\n") == 2  # three paragraphs of a little over 1 MiB
 
 
 def test_folders_and_globs_are_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
