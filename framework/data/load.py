@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from framework.data.cache import file_digest, key_of
 from framework.data.formats import detect, to_row
-from framework.data.rows import Row
+from framework.data.rows import Row, size_of
 from framework.errors import DataError, Problem
 from framework.sources._files import common_folder
 from framework.sources.base import Bad, Format, Record, Source
 
 _LOOK = 100
 """Records whose columns decide the format."""
+_BATCH, _BATCH_CHARS = 512, 1 << 20
+"""Most rows, and about most characters, of a batch."""
 _NOT_CONTENT = frozenset({"path", "max_bad_rows"})
 """Settings that do not change the rows: where a file lies and how much damage is borne."""
 
@@ -83,6 +85,20 @@ def read(name: str, source: Source, path: str = "") -> Reading:
     reading = Reading(format, iter(()))
     reading.rows = _rows(reading, chain(look, records), source, path)
     return reading
+
+
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows in lists that are handled at once: bounded in number and, up to one row, in text."""
+    held: list[Row] = []
+    room = _BATCH_CHARS
+    for row in rows:
+        held.append(row)
+        room -= size_of(row)
+        if len(held) == _BATCH or room <= 0:
+            yield held
+            held, room = [], _BATCH_CHARS
+    if held:
+        yield held
 
 
 def fingerprint(source: Source, path: str = "") -> str:
