@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from framework.checks._rows import examples
+from framework.checks._rows import examples, where
 from framework.checks.base import Check, Finding, Subject
 
 
@@ -34,21 +34,23 @@ class Diversity(Check):
         if "instruct" not in subject.prepared:
             return
         profiles = subject.profiles.of("instruct")
-        rows = [(name, place, task) for name in profiles for place, task in enumerate(profiles[name].labels("task"))]
-        if len(rows) < self.min_rows:
+        rows = sum(profile.rows for profile in profiles.values())
+        if rows < self.min_rows:
             return
-        counts = Counter(task for *_, task in rows)
-        shares = [count / len(rows) for count in counts.values()]
+        counts: Counter[str] = Counter()
+        for profile in profiles.values():
+            counts.update(profile.label_counts("task"))
+        shares = [count / rows for count in counts.values()]
         effective = math.exp(-sum(share * math.log(share) for share in shares))
         (first, most), *_ = counts.most_common(1)
-        shown = examples(profiles, ((name, place) for name, place, task in rows if task == first))
-        share = most / len(rows)
+        shown = examples(profiles, where(profiles, {name: p.has_label("task", first) for name, p in profiles.items()}))
+        share = most / rows
         if effective < self.min_types:
-            message = f"{effective:.1f} effective task types in {len(rows):,} rows, {first} being {share:.0%}"
+            message = f"{effective:.1f} effective task types in {rows:,} rows, {first} being {share:.0%}"
             fix = "add rows of other kinds of task rather than more of the same; label rows with a task column"
             yield Finding(self.code, "warning", "instruct", message, fix, round(effective, 2), shown)
         if share > self.max_share:
-            message = f"{share:.0%} of {len(rows):,} rows are of one type of task: {first}"
+            message = f"{share:.0%} of {rows:,} rows are of one type of task: {first}"
             fix = "lower the weight of its source, or add rows of other types"
             yield Finding(self.code, "warning", "instruct", message, fix, round(share, 4), shown)
 

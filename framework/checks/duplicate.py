@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from framework.checks._rows import SHOWN, examples
+from framework.checks._rows import Places, examples
 from framework.checks.base import Check, Finding, Subject
 
 if TYPE_CHECKING:
@@ -36,34 +36,33 @@ class Duplicate(Check):
         """Repeated rows, and repeated prompts, of each stage."""
         for stage in subject.prepared:
             profiles = subject.profiles.of(stage)
-            places = [(name, row) for name, profile in profiles.items() for row in range(profile.rows)]
-            if not places:
+            places = Places(profiles)
+            if not len(places):
                 continue
             yield from self._rows(stage, profiles, places)
             yield from self._prompts(stage, profiles, places)
 
-    def _rows(self, stage: str, profiles: dict[str, Profile], places: list[tuple[str, int]]) -> Iterator[Finding]:
+    def _rows(self, stage: str, profiles: dict[str, Profile], places: Places) -> Iterator[Finding]:
         import numpy as np
 
-        from framework.profile.minhash import clusters, near_pairs
+        from framework.profile.minhash import first_alike
 
         whole = np.concatenate([profile.column("hash_whole") for profile in profiles.values()])
         exact = _repeats(whole)
-        signatures = np.concatenate([profile.signatures() for profile in profiles.values()])
-        first = clusters(near_pairs(signatures, self.similarity), len(places))
+        first = first_alike([profile.signatures() for profile in profiles.values()], self.similarity)
         near = (first != np.arange(len(places))) & ~exact
         share = float((exact | near).mean())
         if share > self.max_rows:
-            apart = sum(places[a][0] != places[b][0] for b, a in enumerate(first.tolist()) if near[b])
+            apart = int((places.sources(first[near]) != places.sources(np.flatnonzero(near))).sum())
             message = (
                 f"{int(exact.sum()):,} rows repeat an earlier one exactly, {int(near.sum()):,} nearly ({share:.1%})"
             )
             message += f"; {apart:,} of the near ones repeat a row of another source" if apart else ""
             fix = "remove them, or state the repetition as a weight; near duplicates across splits hide leaks"
-            shown = examples(profiles, (places[row] for row in np.flatnonzero(exact | near)[:SHOWN].tolist()))
+            shown = examples(profiles, places.first(exact | near))
             yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
 
-    def _prompts(self, stage: str, profiles: dict[str, Profile], places: list[tuple[str, int]]) -> Iterator[Finding]:
+    def _prompts(self, stage: str, profiles: dict[str, Profile], places: Places) -> Iterator[Finding]:
         import numpy as np
 
         prompts = np.concatenate([profile.column("hash_prompt") for profile in profiles.values()])
@@ -73,7 +72,7 @@ class Duplicate(Check):
         if share > self.max_prompts:
             message = f"{int(repeats.sum()):,} rows repeat the prompt of an earlier row ({share:.1%})"
             fix = "keep the best reply of each prompt, or make pairs of them for align"
-            shown = examples(profiles, (places[row] for row in np.flatnonzero(repeats)[:SHOWN].tolist()))
+            shown = examples(profiles, places.first(repeats))
             yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
 
 

@@ -90,11 +90,14 @@ def encode_source(
 
     reading = read(path, source, path)
     account = Account(format=reading.format)
-    with Files(directory) as files, closing(in_order(partial(_encoder, model_dir, layout), batches(reading.rows))) as all:
+    with (
+        Files(directory) as files,
+        closing(in_order(partial(_encoder, model_dir, layout), batches(reading.rows))) as results,
+    ):
         tokens, supervised, ids = files.raw("tokens.bin"), files.raw("supervised.bin"), files.strings("ids")
         parts = files.array("parts", np.int64, 3)
         targets, origin = files.array("targets", np.int64), files.array("row", np.int64)
-        for found in all:
+        for found in results:
             tokens.write(found.tokens)
             supervised.write(found.supervised)
             ids.append(found.ids)

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from multiprocessing import Pipe
@@ -49,7 +49,7 @@ def processes() -> int:
 
 def in_order(
     make: Callable[[], Callable[[Batch], Result]], batches: Iterable[Batch], count: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """``make()`` of every batch, in order, by ``count`` processes (default: ``processes()``).
 
     ``make`` is called once in each process and must be a picklable function of a module, or a ``partial`` of one. What
@@ -63,11 +63,12 @@ def in_order(
         yield from (work(batch) for batch in chain(first, waiting))
         return
     with _helpers(make, count) as pipes:
-        yield from _ordered(list(pipes), pipes, chain(first, waiting))
+        yield from _ordered(pipes, chain(first, waiting))
 
 
-def _ordered(idle: list[Connection], pipes: dict[Connection, subprocess.Popen[bytes]], batches: Iterator[Any]) -> Any:
+def _ordered(pipes: dict[Connection, subprocess.Popen[bytes]], batches: Iterator[Any]) -> Iterator[Any]:
     """Results in order. At most two batches a helper are under way, those that wait for an earlier one included."""
+    idle = list(pipes)
     busy: dict[Connection, int] = {}
     done: dict[int, Any] = {}
     sent = given = 0
@@ -92,14 +93,14 @@ _END: Any = object()
 
 
 @contextmanager
-def _helpers(make: Callable[[], Any], count: int) -> Iterator[dict[Connection, subprocess.Popen[bytes]]]:
+def _helpers(make: Callable[[], Any], count: int) -> Generator[dict[Connection, subprocess.Popen[bytes]]]:
     """Helpers by their pipes; none is left when the block ends."""
     with ExitStack() as held:
-        yield {pipe: process for pipe, process in (held.enter_context(_helper(make)) for _ in range(count))}
+        yield dict([held.enter_context(_helper(make)) for _ in range(count)])
 
 
 @contextmanager
-def _helper(make: Callable[[], Any]) -> Iterator[tuple[Connection, subprocess.Popen[bytes]]]:
+def _helper(make: Callable[[], Any]) -> Generator[tuple[Connection, subprocess.Popen[bytes]]]:
     ours, theirs = Pipe()
     try:
         process = subprocess.Popen(

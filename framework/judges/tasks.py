@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from framework.judges._pattern import Pattern, folded
+
 _ENDS = 300
 _LONG_CONTEXT = 60
 """Words of a prompt from which on a question is one about a text that came with it."""
@@ -75,14 +77,15 @@ _RULES: tuple[tuple[str, str], ...] = (
         r"\?|^(?:who|what|when|where|which|how|is|are|was|were|did|do|does|can|could|in what|on what|at what)\b|\bname\b|\banswer\b",
     ),
 )
-_PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for name, pattern in _RULES)
+_PATTERNS = tuple((name, Pattern(pattern, re.DOTALL)) for name, pattern in _RULES)
 
 
 def infer_task(prompt: str) -> str:
     """The type of task: one of the rules' names, ``open_qa`` or ``closed_qa`` for questions, or ``other``."""
     ends = prompt if len(prompt) <= 2 * _ENDS else f"{prompt[:_ENDS]}\n{prompt[-_ENDS:]}"
+    text = folded(ends)
     for name, pattern in _PATTERNS:
-        if pattern.search(ends):
+        if pattern.search(text):
             if name == "question":
                 return "closed_qa" if len(prompt.split()) > _LONG_CONTEXT else "open_qa"
             return name
