@@ -10,7 +10,8 @@ for a million rows in ``--folder`` (default: the system's folder for temporary f
 
 Memory is the largest sum of the resident sets of the process and all its children, looked at twenty times a second in
 /proc; pages that two of them share count twice. Seconds are wall time from start to end of the command, CPU seconds
-those of all its processes together. The table says how busy the machine was with other work: figures taken on a busy machine are too high.
+those of all its processes together. The table says how many cores were busy with other work just before: figures taken
+on a busy machine are too high.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _ENOUGH = 3
 """Letters from which on a longer literal tells no more."""
 _FEW = 4
 """Characters of a class that are worth looking for one by one."""
-_ODD_CASES = {ord("ſ"): "s", ord("ı"): "i", ord("İ"): "i"}
+_ODD_CASES = (("ſ", "s"), ("ı", "i"), ("İ", "i"))
 """What ``re.IGNORECASE`` takes for an ASCII letter and ``str.lower`` does not."""
 
 
@@ -30,14 +30,18 @@ class Pattern:
 
     def search(self, text: str) -> re.Match[str] | None:
         """The first match in a folded text."""
-        if self._needed and not any(literal in text for literal in self._needed):
-            return None
-        return self._search(text)
+        for literal in self._needed:
+            if literal in text:
+                return self._search(text)
+        return None if self._needed else self._search(text)
 
 
 def folded(text: str) -> str:
     """Lower-case text in which a lower-case ASCII pattern finds what it finds in the text when case is ignored."""
-    return text.lower() if text.isascii() else text.translate(_ODD_CASES).lower()
+    if not text.isascii():
+        for odd, plain in _ODD_CASES:
+            text = text.replace(odd, plain)
+    return text.lower()
 
 
 def needed(pattern: str) -> frozenset[str] | None:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from framework.judges._pattern import Pattern
+
 OPENING_SENTENCES = 2
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -27,11 +29,11 @@ class Rule:
     """A named pattern over lower-case text with straight apostrophes."""
 
     name: str
-    pattern: re.Pattern[str]
+    pattern: Pattern
 
 
 def _rule(name: str, pattern: str) -> Rule:
-    return Rule(name, re.compile(pattern))
+    return Rule(name, Pattern(pattern))
 
 
 _BE = r"(?:is|are|was|were|be|it's|that's)"
