@@ -54,6 +54,10 @@ class ConfigError(TriptychError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[Problem]]]:
+        """Errors cross from helper processes with their problems."""
+        return type(self), (self.problems,)
+
 
 class DataError(ConfigError):
     """A source cannot be read, or too many of its rows cannot."""

@@ -99,9 +99,10 @@ def duplicates(rows: Rows, check: Duplicate) -> Duplicates:
 
 def leaks(rows: Rows, check: LeakCheck, suites: Mapping[str, Suite]) -> Iterator[Leak]:
     """Every suite against the rows of a stage; suites without a leak as well."""
-    for name, suite in suites.items():
-        items = suite.load()
-        pairs = list(check.leaked(items, rows.profiles))
+    loaded = {name: suite.load() for name, suite in suites.items()}
+    found = check.leaked(loaded, rows.profiles)
+    for name, items in loaded.items():
+        pairs = found[name]
         first = dict(reversed(pairs))
         yield Leak(
             suite=name,

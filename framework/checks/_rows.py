@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,3 +30,28 @@ def where(profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]) -> 
     import numpy as np
 
     return [(name, int(row)) for name in profiles for row in np.flatnonzero(masks[name])[:SHOWN].tolist()]
+
+
+class Places:
+    """The rows of several sources counted through: source and place of each."""
+
+    def __init__(self, profiles: dict[str, Profile]) -> None:
+        self._names = list(profiles)
+        self._ends = list(accumulate(profile.rows for profile in profiles.values()))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, row: int) -> tuple[str, int]:
+        source = bisect_right(self._ends, row)
+        return self._names[source], row - (self._ends[source - 1] if source else 0)
+
+    def sources(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of each row's source."""
+        import numpy as np
+
+        return np.searchsorted(np.array(self._ends), rows, side="right")
+
+    def first(self, rows: NDArray[np.bool_]) -> list[tuple[str, int]]:
+        """The first few marked rows."""
+        return [self[int(row)] for row in rows.nonzero()[0][:SHOWN]]

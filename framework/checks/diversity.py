@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from framework.checks._rows import examples
+from framework.checks._rows import examples, where
 from framework.checks.base import Check, Finding, Subject
 
 
@@ -35,20 +35,22 @@ class Diversity(Check):
         from framework.profile.summary import effective
 
         profiles = subject.profiles.of("instruct")
-        rows = [(name, place, task) for name in profiles for place, task in enumerate(profiles[name].labels("task"))]
-        if len(rows) < self.min_rows:
+        rows = sum(profile.rows for profile in profiles.values())
+        if rows < self.min_rows:
             return
-        counts = Counter(task for *_, task in rows)
+        counts: Counter[str] = Counter()
+        for profile in profiles.values():
+            counts.update(profile.label_counts("task"))
         types = effective(counts.values())
         (first, most), *_ = counts.most_common(1)
-        shown = examples(profiles, ((name, place) for name, place, task in rows if task == first))
-        share = most / len(rows)
+        shown = examples(profiles, where(profiles, {name: p.has_label("task", first) for name, p in profiles.items()}))
+        share = most / rows
         if types < self.min_types:
-            message = f"{types:.1f} effective task types in {len(rows):,} rows, {first} being {share:.0%}"
+            message = f"{types:.1f} effective task types in {rows:,} rows, {first} being {share:.0%}"
             fix = "add rows of other kinds of task rather than more of the same; label rows with a task column"
             yield Finding(self.code, "warning", "instruct", message, fix, round(types, 2), shown)
         if share > self.max_share:
-            message = f"{share:.0%} of {len(rows):,} rows are of one type of task: {first}"
+            message = f"{share:.0%} of {rows:,} rows are of one type of task: {first}"
             fix = "lower the weight of its source, or add rows of other types"
             yield Finding(self.code, "warning", "instruct", message, fix, round(share, 4), shown)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from framework.checks._rows import SHOWN, examples
+from framework.checks._rows import Places, examples
 from framework.checks.base import Check, Finding, Subject
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Repeats:
     """Which rows of a stage stand for which."""
 
-    places: list[tuple[str, int]]
-    """Source and place of each row, one source after the other; [N]."""
+    places: Places
+    """Source and place of each row, one source after the other."""
     first: NDArray[np.int64]
     """The first row of each row's group, itself when it is alone; int64 [N]."""
     exact: NDArray[np.bool_]
@@ -36,9 +36,10 @@ class Repeats:
 
     def across(self, repeated: NDArray[np.bool_]) -> int:
         """Of these rows, how many have the first row of their group in another source."""
-        return sum(
-            self.places[int(self.first[row])][0] != self.places[row][0] for row in repeated.nonzero()[0].tolist()
-        )
+        import numpy as np
+
+        rows = np.flatnonzero(repeated)
+        return int((self.places.sources(self.first[rows]) != self.places.sources(rows)).sum())
 
 
 class Duplicate(Check):
@@ -65,12 +66,11 @@ class Duplicate(Check):
         """Every row of a stage's sources against those before it."""
         import numpy as np
 
-        from framework.profile.minhash import clusters, near_pairs
+        from framework.profile.minhash import first_alike
 
-        places = _places(profiles)
+        places = Places(profiles)
         exact = _repeated(np.concatenate([profile.column("hash_whole") for profile in profiles.values()]))
-        signatures = np.concatenate([profile.signatures() for profile in profiles.values()])
-        first = clusters(near_pairs(signatures, self.similarity), len(places))
+        first = first_alike([profile.signatures() for profile in profiles.values()], self.similarity)
         return Repeats(places, first, exact, (first != np.arange(len(places))) & ~exact)
 
     def repeated_prompts(self, profiles: dict[str, Profile]) -> NDArray[np.bool_]:
@@ -90,7 +90,7 @@ class Duplicate(Check):
             message = f"{exact:,} rows repeat an earlier one exactly, {near:,} nearly ({share:.1%})"
             message += f"; {apart:,} of the near ones repeat a row of another source" if apart else ""
             fix = "remove them, or state the repetition as a weight; near duplicates across splits hide leaks"
-            shown = _shown(profiles, found.places, found.exact | found.near)
+            shown = examples(profiles, found.places.first(found.exact | found.near))
             yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
 
     def _prompts(self, stage: str, profiles: dict[str, Profile]) -> Iterator[Finding]:
@@ -99,16 +99,8 @@ class Duplicate(Check):
         if share > self.max_prompts:
             message = f"{int(repeats.sum()):,} rows repeat the prompt of an earlier row ({share:.1%})"
             fix = "keep the best reply of each prompt, or make pairs of them for align"
-            shown = _shown(profiles, _places(profiles), repeats)
+            shown = examples(profiles, Places(profiles).first(repeats))
             yield Finding(self.code, "warning", stage, message, fix, round(share, 4), shown)
-
-
-def _places(profiles: dict[str, Profile]) -> list[tuple[str, int]]:
-    return [(name, row) for name, profile in profiles.items() for row in range(profile.rows)]
-
-
-def _shown(profiles: dict[str, Profile], places: list[tuple[str, int]], rows: NDArray[np.bool_]) -> tuple[str, ...]:
-    return examples(profiles, (places[row] for row in rows.nonzero()[0][:SHOWN].tolist()))
 
 
 def _repeated(hashes: NDArray[np.generic]) -> NDArray[np.bool_]:

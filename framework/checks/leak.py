@@ -6,7 +6,7 @@ arXiv:2204.02311, section 8: 70 % of 8-grams). Items of fewer words, from five, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -40,24 +40,29 @@ class Leak(Check):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """One finding for each stage and suite."""
-        for name, suite in subject.config.eval.suites.items():
-            items = suite.load()
+        suites = {name: suite.load() for name, suite in subject.config.eval.suites.items()}
+        found = {stage: self.leaked(suites, subject.profiles.of(stage)) for stage in subject.prepared}
+        for name, items in suites.items():
             for stage in subject.prepared:
-                profiles = subject.profiles.of(stage)
-                leaked = dict(self.leaked(items, profiles))
+                leaked = dict(found[stage][name])
                 if leaked:
                     share = len(leaked) / len(items)
                     level = "error" if share > self.max_share else "warning"
                     message = f"{len(leaked):,} of {len(items):,} items of the suite {name} stand in the training rows"
                     fix = f"remove these rows, or measure with other items than eval.suites.{name} has"
-                    shown = examples(profiles, leaked.values())
+                    shown = examples(subject.profiles.of(stage), leaked.values())
                     yield Finding(self.code, level, stage, message, fix, round(share, 4), shown)
 
-    def leaked(self, items: Sequence[Any], profiles: dict[str, Profile]) -> Iterator[tuple[int, tuple[str, int]]]:
-        """Items of a suite, by place, each with the source and place of a row that holds it; all such pairs."""
-        wanted = self._wanted(items)
-        for source in profiles:
-            yield from self._found(wanted, profiles[source], source)
+    def leaked(
+        self, suites: Mapping[str, Sequence[Any]], profiles: dict[str, Profile]
+    ) -> dict[str, list[tuple[int, tuple[str, int]]]]:
+        """By suite: its leaked items, by their place, each with the source and place of every row that holds it."""
+        wanted = {name: self._wanted(items) for name, items in suites.items()}
+        found: dict[str, list[tuple[int, tuple[str, int]]]] = {name: [] for name in suites}
+        for source, profile in profiles.items():
+            for (_, name, item), row in self._found(wanted, profile):
+                found[name].append((item, (source, row)))
+        return found
 
     def _wanted(self, items: Sequence[Any]) -> dict[int, dict[int, NDArray[np.uint64]]]:
         """By length of run: the different runs of each item, by its place."""
@@ -74,30 +79,34 @@ class Leak(Check):
         return found
 
     def _found(
-        self, wanted: dict[int, dict[int, NDArray[np.uint64]]], profile: Profile, source: str
-    ) -> Iterator[tuple[int, tuple[str, int]]]:
+        self, wanted: dict[str, dict[int, dict[int, NDArray[np.uint64]]]], profile: Profile
+    ) -> Iterator[tuple[tuple[int, str, int], int]]:
+        """Leaked items (length of run, suite, place) with each row that holds one; a suite's lengths as they come."""
         import numpy as np
 
-        from framework.profile.words import runs
+        from framework.profile.search import found_runs
 
-        starts = profile.word_starts
-        for length, items in wanted.items():
-            owners: dict[int, list[int]] = {}
-            for item, numbers in items.items():
-                for number in numbers.tolist():
-                    owners.setdefault(number, []).append(item)
-            every = runs(profile.word_numbers, length)
-            known = np.fromiter(owners, dtype=np.uint64)
-            hits = np.flatnonzero(np.isin(every, known))
-            row = np.searchsorted(starts, hits, side="right") - 1
-            inside = hits + length <= starts[row + 1]  # a run across two rows is none
-            held: dict[tuple[int, int], set[int]] = {}
-            for at, place in zip(hits[inside].tolist(), row[inside].tolist(), strict=True):
-                for item in owners[int(every[at])]:
-                    held.setdefault((item, place), set()).add(int(every[at]))
-            for (item, place), numbers in held.items():
-                if len(numbers) >= self.overlap * len(items[item]):
-                    yield item, (source, place)
+        owners: dict[tuple[int, int], list[tuple[int, str, int]]] = {}
+        needed: dict[tuple[int, str, int], float] = {}
+        for name, lengths in wanted.items():
+            for length, items in lengths.items():
+                for item, numbers in items.items():
+                    needed[length, name, item] = self.overlap * len(numbers)
+                    for number in numbers.tolist():
+                        owners.setdefault((length, number), []).append((length, name, item))
+        known = {
+            length: np.array(sorted(number for other, number in owners if other == length), dtype=np.uint64)
+            for length in {length for length, _ in owners}
+        }
+        leaked: list[tuple[tuple[int, str, int], int]] = []
+        for length, rows, numbers in found_runs(profile, known):
+            held: dict[tuple[tuple[int, str, int], int], set[int]] = {}
+            for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
+                for owner in owners[length, number]:
+                    held.setdefault((owner, row), set()).add(number)
+            leaked += [key for key, runs in held.items() if len(runs) >= needed[key[0]]]
+        rank = {(name, length): at for name, lengths in wanted.items() for at, length in enumerate(lengths)}
+        yield from sorted(leaked, key=lambda found: rank[found[0][1], found[0][0]])
 
 
 def _shown(item: Any) -> str:

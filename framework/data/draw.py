@@ -60,7 +60,8 @@ def draw(sizes: Mapping[str, Any], mix: Mix, epochs: float, seed: int, at_most: 
     drawn_shares = {name: target / asked if asked else 0.0 for name, target in targets.items()}
     chosen = {name: _rows(units[name], targets[name], name, seed) for name in names}
     amounts = [units[name][chosen[name]] for name in names]
-    longest = max((int(amount.max()) for amount in amounts if len(amount)), default=0)
+    # A source that wants too little for even one of its rows counts as well.
+    longest = max((int(units[name].max()) for name in names if len(units[name]) and drawn_shares[name]), default=0)
     counts = level(amounts, [len(amount) for amount in amounts], [drawn_shares[name] for name in names], longest)
     density = densities(mix.schedule, drawn_shares) if mix.schedule else {}
     place = {name: index for index, name in enumerate(sizes)}

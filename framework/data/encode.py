@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
-from dataclasses import asdict
-from itertools import islice
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from framework.data.budget import Budget
-from framework.data.chat import ChatTokenizer, Encoded, Unproved
-from framework.data.fit import Account, Long, Parts, Plain, Unit, fit
+from framework.data.chat import ChatTokenizer, Encoded, Unproved, fingerprint
+from framework.data.fit import EXAMPLES, Account, Long, Parts, Plain, Unit, fit
+from framework.data.load import batches
+from framework.data.parallel import in_order
 from framework.data.rows import Conversation, Pair, Row, RowKind, Text, Turn, kind_of
 from framework.sources.base import Source
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RowsKind = Literal["sft", "clm", "pair"]
+Layout = tuple[RowsKind, int, Long]
+"""What the stage trains on, ``max_length``, and what becomes of longer rows."""
 Tick = Callable[[int], None]
 """Told how many rows are through."""
 TRAINABLE: dict[RowsKind, frozenset[RowKind]] = {
@@ -30,8 +35,8 @@ TRAINABLE: dict[RowsKind, frozenset[RowKind]] = {
 }
 VERSION = 1
 """Raised when the same rows give other tokens."""
-_BATCH = 2048
-_EXAMPLES = 3
+FILES = 2
+"""Raised when the same tokens are written otherwise."""
 
 
 class Tokens:
@@ -40,76 +45,125 @@ class Tokens:
     def __init__(self, directory: Path) -> None:
         import numpy as np
 
+        from framework.data.arrays import Strings, mapped
+
         self.account = Account.parse(json.loads((directory / "account.json").read_text(encoding="utf-8")))
-        self.ids: list[str] = json.loads((directory / "ids.json").read_text(encoding="utf-8"))
-        self.parts: NDArray[np.int64] = np.load(directory / "parts.npy")
+        self.ids = Strings(directory, "ids")
+        self.parts: NDArray[np.int64] = np.load(directory / "parts.npy", mmap_mode="r")
         """int64 [U, 3]: tokens of prompt, chosen and rejected; an ordinary row has the first alone."""
-        self.row: NDArray[np.int64] = np.load(directory / "row.npy")
+        self.row: NDArray[np.int64] = np.load(directory / "row.npy", mmap_mode="r")
         """int64 [U]: the source's row that a unit comes from."""
+        self.targets: NDArray[np.int64] = np.load(directory / "targets.npy", mmap_mode="r")
+        """int64 [U]: supervised tokens."""
         self.lengths: NDArray[np.int64] = self.parts.sum(axis=1)
         self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        self.tokens = _mapped(directory / "tokens.bin", np.dtype(np.int32))
-        self.supervised = _mapped(directory / "supervised.bin", np.dtype(np.bool_))
+        self.tokens: NDArray[np.int32] = mapped(directory / "tokens.bin", np.int32)
+        self.supervised: NDArray[np.bool_] = mapped(directory / "supervised.bin", np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A batch of rows as the bytes of their units; numbers of rows count from the batch's first."""
+
+    tokens: bytes
+    supervised: bytes
+    ids: list[str]
+    parts: list[tuple[int, int, int]]
+    targets: list[int]
+    row: list[int]
+    account: Account
+
+    @property
+    def sizes(self) -> list[int]:
+        """Tokens of each row of the batch, those that are left out included."""
+        sizes = [0] * self.account.rows
+        for row, parts in zip(self.row, self.parts, strict=True):
+            sizes[row] += sum(parts)
+        return sizes
 
 
 def encode_source(
     directory: Path,
     source: Source,
     path: str,
-    layout: tuple[RowsKind, int, Long],
-    tokenizer: ChatTokenizer,
+    layout: Layout,
+    model_dir: Path,
     tick: Tick = lambda done: None,
 ) -> None:
-    """Read, tokenise and write a source into an existing folder, batch by batch."""
+    """Read, tokenise and write a source into an existing folder, batch by batch, on all cores.
+
+    Raises ``DataError`` as ``read`` does, and ``ModelError`` when the model's folder has no usable tokenizer.
+    """
     import numpy as np
 
-    rows, max_length, long = layout
+    from framework.data.arrays import Files
+
     budget = Budget(source, path)
-    reading = budget.rows()
     account = Account(format=budget.reading.format)
-    ids: list[str] = []
-    parts: list[tuple[int, int, int]] = []
-    origin: list[int] = []
+    sent: deque[list[Row]] = deque()
     with (
-        (directory / "tokens.bin").open("wb") as tokens,
-        (directory / "supervised.bin").open("wb") as supervised,
+        Files(directory) as files,
+        closing(in_order(partial(_encoder, model_dir, layout), _noted(batches(budget.rows()), sent))) as results,
     ):
-        while not budget.spent and (batch := list(islice(reading, _BATCH))):
-            before = deepcopy(account) if source.max_tokens else account
-            made = _units(batch, rows, tokenizer, max_length, long, account)
-            kept = budget.take(_sizes(made, len(batch)))
+        tokens, supervised, ids = files.raw("tokens.bin"), files.raw("supervised.bin"), files.strings("ids")
+        parts = files.array("parts", np.int64, 3)
+        targets, origin = files.array("targets", np.int64), files.array("row", np.int64)
+        for found in results:
+            batch = sent.popleft()
+            kept = budget.take(found.sizes)
             if kept < len(batch):
-                account, batch = before, batch[:kept]
-                made = _units(batch, rows, tokenizer, max_length, long, account)
-            for index, unit in made:
-                _append(unit, tokens, supervised)
-                ids.append(unit.id)
-                parts.append(unit.parts)
-                origin.append(account.rows + index)
-            account.rows += len(batch)
+                found = _encoder(model_dir, layout)(batch[:kept])
+            tokens.write(found.tokens)
+            supervised.write(found.supervised)
+            ids.append(found.ids)
+            parts.append(np.array(found.parts, dtype=np.int64).reshape(-1, 3))
+            targets.append(found.targets)
+            origin.append(np.array(found.row, dtype=np.int64) + account.rows)
+            account.add(found.account)
             tick(account.rows)
+            if budget.spent:
+                break
     account.unreadable, account.records, account.budget_spent = budget.dropped, budget.records, budget.spent
     budget.check(account.rows)
-    np.save(directory / "parts.npy", np.array(parts, dtype=np.int64).reshape(-1, 3))
-    np.save(directory / "row.npy", np.array(origin, dtype=np.int64))
-    (directory / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
     (directory / "account.json").write_text(json.dumps(asdict(account)), encoding="utf-8")
 
 
-def _units(
-    batch: Sequence[Row], rows: RowsKind, tokenizer: ChatTokenizer, max_length: int, long: Long, account: Account
-) -> list[tuple[int, Unit]]:
-    """What the batch's rows are trained on as, with the place of each in the batch."""
-    encoded = _encode(batch, rows, tokenizer, account)
-    return [(index, unit) for index, row, found in encoded for unit in fit(row.id, found, max_length, long, account)]
+def _noted(batches: Iterator[list[Row]], sent: deque[list[Row]]) -> Iterator[list[Row]]:
+    """The batches, each noted before it is handed on."""
+    for batch in batches:
+        sent.append(batch)
+        yield batch
 
 
-def _sizes(units: Sequence[tuple[int, Unit]], rows: int) -> list[int]:
-    """Tokens of each row of a batch."""
-    sizes = [0] * rows
-    for index, unit in units:
-        sizes[index] += len(unit.ids)
-    return sizes
+def _encoder(model_dir: Path, layout: Layout) -> Callable[[list[Row]], _Encoded]:
+    """What a process does with a batch."""
+    return partial(_encode_batch, _tokenizer(model_dir, fingerprint(model_dir)), layout)
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(model_dir: Path, key: str) -> ChatTokenizer:
+    """Kept from source to source; ``key`` changes with the folder's content."""
+    return ChatTokenizer.load(model_dir)
+
+
+def _encode_batch(tokenizer: ChatTokenizer, layout: Layout, batch: list[Row]) -> _Encoded:
+    rows, max_length, long = layout
+    account = Account(rows=len(batch))
+    units: list[Unit] = []
+    origin: list[int] = []
+    for index, row, found in _encode(batch, rows, tokenizer, account):
+        for unit in fit(row.id, found, max_length, long, account):
+            units.append(unit)
+            origin.append(index)
+    return _Encoded(
+        tokens=b"".join(unit.ids.astype("<i4", copy=False).tobytes() for unit in units),
+        supervised=b"".join(unit.supervised.tobytes() for unit in units),
+        ids=[unit.id for unit in units],
+        parts=[unit.parts for unit in units],
+        targets=[int(unit.supervised.sum()) for unit in units],
+        row=origin,
+        account=account,
+    )
 
 
 def _encode(
@@ -132,7 +186,7 @@ def _encode(
         if isinstance(found, Unproved):
             account.leave_out(f"mask not proved: {found.reason}", row.id)
             examples = account.unproved.setdefault(found.reason, [])
-            if len(examples) < _EXAMPLES:
+            if len(examples) < EXAMPLES:
                 examples.append(row.id)
         else:
             yield index, row, found
@@ -177,15 +231,3 @@ def _end(encoded: Encoded) -> int:
 
     found = np.flatnonzero(encoded.supervised)
     return int(found[-1]) + 1 if len(found) else 0
-
-
-def _append(unit: Unit, tokens: IO[bytes], supervised: IO[bytes]) -> None:
-    tokens.write(unit.ids.astype("<i4", copy=False).tobytes())
-    supervised.write(unit.supervised.tobytes())
-
-
-def _mapped(path: Path, kind: np.dtype[Any]) -> NDArray[Any]:
-    """An empty file cannot be mapped."""
-    import numpy as np
-
-    return np.memmap(path, dtype=kind, mode="r") if path.stat().st_size else np.zeros(0, dtype=kind)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Long = Literal["truncate", "split", "drop"]
+EXAMPLES = 3
+"""Rows that are named for each reason."""
 _PROMPT_SHARE = 4
 """A pair that does not fit keeps at least a quarter of the length for its prompt."""
 
@@ -42,6 +44,19 @@ class Account:
         """Count a row that cannot be trained on."""
         known = self.left_out.get(reason)
         self.left_out[reason] = Dropped(known.count + 1, known.first) if known else Dropped(1, id)
+
+    def add(self, later: Account) -> None:
+        """Take in the account of the rows that come next in the same source."""
+        self.rows += later.rows
+        self.truncated += later.truncated
+        self.no_target_rows += later.no_target_rows
+        for kind, count in later.kinds.items():
+            self.kinds[kind] = self.kinds.get(kind, 0) + count
+        for reason, dropped in later.left_out.items():
+            known = self.left_out.get(reason)
+            self.left_out[reason] = Dropped(known.count + dropped.count, known.first) if known else dropped
+        for reason, ids in later.unproved.items():
+            self.unproved[reason] = (self.unproved.get(reason, []) + ids)[:EXAMPLES]
 
     @classmethod
     def parse(cls, value: dict[str, Any]) -> Account:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from framework.data.cache import file_digest, key_of
 from framework.data.formats import detect, to_row
-from framework.data.rows import Row
+from framework.data.rows import Row, size_of
 from framework.errors import DataError, Problem
 from framework.sources._files import common_folder, printable
 from framework.sources.base import Bad, Format, Record, Source
@@ -21,6 +21,8 @@ _LOOK = 100
 _MISSING = object()
 _SHOWN = 20
 """Columns that a message names."""
+_BATCH, _BATCH_CHARS = 512, 1 << 20
+"""Most rows, and about most characters, of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,20 @@ def read(name: str, source: Source, path: str = "") -> Reading:
 def bounded(source: Source, records: int) -> Source:
     """A source with a budget of tokens, as one that ends after the records that a stage had read of it."""
     return source if source.max_tokens is None else source.model_copy(update={"max_tokens": None, "max_rows": records})
+
+
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows in lists that are handled at once: bounded in number and, up to one row, in text."""
+    held: list[Row] = []
+    room = _BATCH_CHARS
+    for row in rows:
+        held.append(row)
+        room -= size_of(row)
+        if len(held) == _BATCH or room <= 0:
+            yield held
+            held, room = [], _BATCH_CHARS
+    if held:
+        yield held
 
 
 def fingerprint(source: Source, path: str = "") -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from framework.data import chat
 from framework.data.cache import key_of, publish
-from framework.data.encode import VERSION, encode_source
+from framework.data.encode import FILES, VERSION, encode_source
 from framework.data.load import fingerprint, too_many_bad
 from framework.data.mix import REPLAY, Mix, shares
 from framework.data.prepared import Prepared, Request, SourceUse, parse
@@ -115,31 +115,27 @@ def _key(request: Request, inputs: list[_Input], tokenizer_key: str) -> str:
 
 def _tokenise(request: Request, inputs: list[_Input], tokenizer_key: str, progress: Progress) -> list[Path]:
     """The folder with each source's tokens, made where it is missing; all problems at once."""
-    tokenizer: chat.ChatTokenizer | None = None
     layout = (request.rows, request.max_length, request.long)
     found: list[Path] = []
     problems: list[Problem] = []
     for entry in inputs:
-        key = key_of([VERSION, entry.fingerprint, tokenizer_key, *layout])
+        key = key_of([[VERSION, FILES], entry.fingerprint, tokenizer_key, *layout])
         target = home() / "cache" / "tokens" / key
-        if not target.is_dir():
-            tokenizer = tokenizer or chat.ChatTokenizer.load(request.model_dir)
-            message = f"{request.name}: reading {entry.name}"
-            ready = tokenizer
-            try:
-                publish(
-                    target,
-                    lambda directory, entry=entry, message=message, ready=ready: encode_source(
-                        directory,
-                        entry.source,
-                        entry.path,
-                        layout,
-                        ready,
-                        lambda done: progress(message, done, 0),
-                    ),
-                )
-            except DataError as error:
-                problems += error.problems
+        message = f"{request.name}: reading {entry.name}"
+        try:
+            publish(
+                target,
+                lambda directory, entry=entry, message=message: encode_source(
+                    directory,
+                    entry.source,
+                    entry.path,
+                    layout,
+                    request.model_dir,
+                    lambda done: progress(message, done, 0),
+                ),
+            )
+        except DataError as error:
+            problems += error.problems
         found.append(target)
     if problems:
         raise DataError(problems)
@@ -200,14 +196,12 @@ def _uses(
         tokens = held[entry.name]
         account = tokens.account
         trainable = sizes[entry.name]
-        sums = np.concatenate([[0], np.cumsum(tokens.supervised, dtype=np.int64)])
-        targets = sums[tokens.starts[1:]] - sums[tokens.starts[:-1]]
         found[entry.name] = SourceUse(
             rows=account.rows,
             rows_used=len(np.unique(tokens.row[index])),
             units=len(index),
             tokens=int(tokens.lengths[index].sum()),
-            supervised_tokens=int(targets[index].sum()),
+            supervised_tokens=int(tokens.targets[index].sum()),
             epochs=taken[entry.name] / trainable if trainable else 0.0,
             planned=planned[entry.name],
             weight=taken[entry.name] / whole if whole else 0.0,

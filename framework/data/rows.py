@@ -62,3 +62,12 @@ def kind_of(row: Row) -> RowKind:
     if isinstance(row, Text):
         return "text"
     return "pair" if isinstance(row, Pair) else "conversation"
+
+
+def size_of(row: Row) -> int:
+    """Characters of the row's texts."""
+    if isinstance(row, Text):
+        return len(row.text)
+    if isinstance(row, Pair):
+        return sum(len(turn.content) for turn in row.prompt) + len(row.chosen) + len(row.rejected)
+    return sum(len(turn.content) for turn in row.turns) if isinstance(row, Conversation) else 0

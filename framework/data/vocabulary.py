@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -172,4 +173,4 @@ def flat(stretches: Sequence[Sequence[int]]) -> NDArray[np.int32]:
     import numpy as np
 
     total = sum(len(stretch) for stretch in stretches)
-    return np.fromiter((id for stretch in stretches for id in stretch), dtype=np.int32, count=total)
+    return np.fromiter(chain.from_iterable(stretches), dtype=np.int32, count=total)

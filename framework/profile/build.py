@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from framework.data.arrays import Files
 from framework.data.cache import key_of, publish
-from framework.data.load import fingerprint, read
+from framework.data.load import batches, fingerprint, read
+from framework.data.parallel import in_order
 from framework.data.rows import Conversation, Pair, Row, Text, kind_of
 from framework.judges import VERSION as JUDGES
 from framework.judges.refusal import judge
@@ -20,13 +24,15 @@ from framework.judges.requests import asks, asks_back, harmful
 from framework.judges.tasks import infer_task
 from framework.paths import home
 from framework.profile.columns import COUNTS, FLAGS, HASHES, KINDS, WRITTEN, Profile
-from framework.profile.minhash import PERMUTATIONS, signature
+from framework.profile.minhash import PERMUTATIONS, signatures
 from framework.profile.words import hashed, words
 from framework.sources.base import Source
 
-VERSION = 1
-"""Raised when the same rows give other facts."""
-_BATCH = 4096
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSION = 2
+"""Raised when the same rows give other facts, or other files."""
 _EXCERPT = 240
 _TYPES = {
     "kind": np.uint8,
@@ -55,6 +61,22 @@ class _Names:
     def place(self, value: str) -> int:
         return self.places.setdefault(value, len(self.places))
 
+    def moved(self, values: list[str], column: Any) -> Any:
+        """A column of places in ``values`` as one of places here."""
+        return np.array([self.place(value) for value in values])[column]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """A batch of rows as columns; labels are places in the batch's own names."""
+
+    columns: dict[str, NDArray[Any]]
+    names: dict[str, list[str]]
+    words: NDArray[np.uint32]
+    word_counts: NDArray[np.int64]
+    signatures: NDArray[np.uint32]
+    excerpts: list[str]
+
 
 def profile(name: str, source: Source, path: str, tick: Callable[[int], None] = lambda done: None) -> Profile:
     """The profile of a source, from the cache when it is there.
@@ -66,42 +88,63 @@ def profile(name: str, source: Source, path: str, tick: Callable[[int], None] = 
 
     def build(folder: Path) -> None:
         tolerant = source.model_copy(update={"max_bad_rows": 10**12})
-        _write(folder, read(name, tolerant, path).rows, tick)
+        with closing(in_order(_observer, batches(read(name, tolerant, path).rows))) as found:
+            _write(folder, found, tick)
 
     return Profile(publish(target, build))
 
 
-def _write(folder: Path, rows: Iterator[Row], tick: Callable[[int], None]) -> None:
+def _write(folder: Path, batches: Iterator[_Facts], tick: Callable[[int], None]) -> None:
     names = {label: _Names() for label in WRITTEN}
-    chunks: dict[str, list[np.ndarray]] = {column: [] for column in _TYPES}
-    signatures: list[np.ndarray] = []
-    word_starts, excerpt_starts, done = [0], [0], 0
-    with (folder / "words.bin").open("wb") as word_file, (folder / "excerpts.bin").open("wb") as excerpts:
-        while batch := list(islice(rows, _BATCH)):
-            found: dict[str, list[int]] = {column: [] for column in _TYPES}
-            signed: list[np.ndarray] = []
-            for row in batch:
-                parts = _parts(row)
-                numbers = hashed(words(f"{parts.prompt}\n{parts.response}\n{parts.rejected}"))
-                _facts(row, parts, names, found)
-                signed.append(signature(numbers))
-                word_starts.append(word_starts[-1] + len(numbers))
-                word_file.write(numbers.tobytes())
-                shown = json.dumps([row.id, _excerpt(parts)]).encode()
-                excerpt_starts.append(excerpt_starts[-1] + len(shown))
-                excerpts.write(shown)
-            for column, values in found.items():
-                chunks[column].append(np.array(values, dtype=_TYPES[column]))
-            signatures.append(np.stack(signed))
-            done += len(batch)
+    done = words_end = 0
+    with Files(folder) as files:
+        columns = {column: files.array(column, kind) for column, kind in _TYPES.items()}
+        signatures = files.array("signatures", np.uint32, PERMUTATIONS)
+        words, word_starts, excerpts = (
+            files.raw("words.bin"),
+            files.array("word_starts", np.int64),
+            files.strings("excerpts"),
+        )
+        word_starts.append([0])
+        for found in batches:
+            for column, values in found.columns.items():
+                columns[column].append(names[column].moved(found.names[column], values) if column in names else values)
+            signatures.append(found.signatures)
+            words.write(found.words.tobytes())
+            word_starts.append(words_end + np.cumsum(found.word_counts))
+            words_end += len(found.words)
+            excerpts.append(found.excerpts)
+            done += len(found.word_counts)
             tick(done)
-    for column, values in chunks.items():
-        np.save(folder / f"{column}.npy", np.concatenate([np.zeros(0, dtype=_TYPES[column]), *values]))
-    np.save(folder / "signatures.npy", np.concatenate([np.zeros((0, PERMUTATIONS), dtype=np.uint32), *signatures]))
-    np.save(folder / "word_starts.npy", np.array(word_starts, dtype=np.int64))
-    np.save(folder / "excerpt_starts.npy", np.array(excerpt_starts, dtype=np.int64))
     listed = {label: list(known.places) for label, known in names.items()}
     (folder / "names.json").write_text(json.dumps(listed), encoding="utf-8")
+
+
+def _observer() -> Callable[[list[Row]], _Facts]:
+    """What a process does with a batch."""
+    return _observe
+
+
+def _observe(batch: list[Row]) -> _Facts:
+    names = {label: _Names() for label in WRITTEN}
+    columns: dict[str, list[int]] = {column: [] for column in _TYPES}
+    texts: list[list[str]] = []
+    excerpts: list[str] = []
+    for row in batch:
+        parts = _parts(row)
+        texts.append(words(f"{parts.prompt}\n{parts.response}\n{parts.rejected}"))
+        excerpts.append(json.dumps([row.id, _excerpt(parts)]))
+        _facts(row, parts, names, columns)
+    counts = np.array([len(found) for found in texts], dtype=np.int64)
+    numbers = hashed(chain.from_iterable(texts))
+    return _Facts(
+        columns={column: np.array(values, dtype=_TYPES[column]) for column, values in columns.items()},
+        names={label: list(known.places) for label, known in names.items()},
+        words=numbers,
+        word_counts=counts,
+        signatures=signatures(numbers, counts),
+        excerpts=excerpts,
+    )
 
 
 def _parts(row: Row) -> _Parts:
@@ -144,5 +187,7 @@ def _hash(text: str) -> int:
 
 
 def _excerpt(parts: _Parts) -> str:
-    whole = " ".join(f"{parts.prompt} → {parts.response}".split() if parts.prompt else parts.response.split())
+    shown = f"{parts.prompt} → {parts.response}" if parts.prompt else parts.response
+    # So many words make more than an excerpt: the rest of a long text need not be looked at.
+    whole = " ".join(shown.split(maxsplit=_EXCERPT)[:_EXCERPT])
     return whole if len(whole) <= _EXCERPT else whole[: _EXCERPT - 1] + "…"

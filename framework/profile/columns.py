@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from framework.data.arrays import Strings, mapped
 from framework.data.rows import RowKind
 from framework.profile.words import runs
 
@@ -60,6 +61,21 @@ class Profile:
         values = self.names[name]
         return [values[place] for place in np.asarray(self.column(name), dtype=np.int64).tolist()]
 
+    def label_counts(self, name: str) -> dict[str, int]:
+        """How many rows have each value of a label, in order of appearance; those without one under the empty text."""
+        places, first, counts = np.unique(self.column(name), return_index=True, return_counts=True)
+        order = np.argsort(first)
+        values = self.names[name]
+        return {
+            values[place]: count for place, count in zip(places[order].tolist(), counts[order].tolist(), strict=True)
+        }
+
+    def has_label(self, name: str, value: str) -> NDArray[np.bool_]:
+        """Which rows have a label of this value; bool [N]."""
+        values = self.names[name]
+        place = values.index(value) if value in values else -1
+        return np.asarray(self.counts(name) == place)
+
     @cached_property
     def rows(self) -> int:
         """The number of rows."""
@@ -68,7 +84,7 @@ class Profile:
     @cached_property
     def word_numbers(self) -> NDArray[np.uint32]:
         """The words of all rows, one row after the other; uint32 [W]."""
-        return np.fromfile(self._folder / "words.bin", dtype=np.uint32)
+        return mapped(self._folder / "words.bin", np.uint32)
 
     @cached_property
     def word_starts(self) -> NDArray[np.int64]:
@@ -85,13 +101,11 @@ class Profile:
 
     def signatures(self) -> NDArray[np.uint32]:
         """MinHash signatures; uint32 [N, P]."""
-        return np.asarray(np.load(self._folder / "signatures.npy", mmap_mode="r"))
+        return np.load(self._folder / "signatures.npy", mmap_mode="r")
 
     def samples(self, rows: list[int]) -> Iterator[Sample]:
         """Excerpts of rows."""
-        starts = np.load(self._folder / "excerpt_starts.npy")
-        with (self._folder / "excerpts.bin").open("rb") as file:
-            for row in rows:
-                file.seek(int(starts[row]))
-                id, text = json.loads(file.read(int(starts[row + 1] - starts[row])))
-                yield Sample(id, text)
+        excerpts = Strings(self._folder, "excerpts")
+        for row in rows:
+            id, text = json.loads(excerpts[row])
+            yield Sample(id, text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +30,37 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+class _Numbers(dict[str, int]):
+    """Numbers of words that were met lately: texts repeat theirs."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        number = self[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        return number
+
+
+_REMEMBERED = 1 << 17
+_numbers = _Numbers()
+
+
 def hashed(found: Iterable[str]) -> NDArray[np.uint32]:
     """A 32-bit number for each word, the same in every process."""
-    return np.fromiter((zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in found), dtype=np.uint32)
+    return np.fromiter(map(_numbers.__getitem__, found), dtype=np.uint32)
+
+
+def growing_runs(numbers: NDArray[np.uint32], most: int) -> Iterator[NDArray[np.uint64]]:
+    """``runs`` of 1, 2, ... and up to ``most`` words; each is to be used before the next, which takes its place."""
+    wide = numbers.astype(np.uint64) + _MULTIPLIER
+    found = np.zeros(len(numbers), dtype=np.uint64)
+    high = np.empty_like(found)
+    for offset in range(min(most, len(numbers))):
+        found, high = found[: len(numbers) - offset], high[: len(numbers) - offset]
+        np.bitwise_xor(found, wide[offset:], out=found)
+        np.multiply(found, _MULTIPLIER, out=found)
+        np.right_shift(found, np.uint64(29), out=high)
+        np.bitwise_xor(found, high, out=found)
+        yield found
 
 
 def runs(numbers: NDArray[np.uint32], n: int) -> NDArray[np.uint64]:
@@ -44,12 +73,4 @@ def runs(numbers: NDArray[np.uint32], n: int) -> NDArray[np.uint64]:
     Returns:
         [W - n + 1].
     """
-    count = len(numbers) - n + 1
-    if count <= 0:
-        return np.zeros(0, dtype=np.uint64)
-    found = np.zeros(count, dtype=np.uint64)
-    for offset in range(n):
-        part = numbers[offset : offset + count].astype(np.uint64)
-        found = (found ^ (part + _MULTIPLIER)) * _MULTIPLIER
-        found ^= found >> np.uint64(29)
-    return found
+    return next(islice(growing_runs(numbers, n), n - 1, None), np.zeros(0, dtype=np.uint64))

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import pytest
 
-from framework.data import encode
+from framework.data import load as loading
 from framework.data.load import Dropped, bounded, fingerprint, load, read
 from framework.data.mix import Mix
+from framework.data.parallel import FEW
 from framework.data.prepare import Prepared, Request, prepare
 from framework.errors import DataError
 from framework.sources.base import Bad, Record
@@ -50,7 +51,7 @@ def prepared(model: Path, source: JsonLines, long: Literal["truncate", "split", 
 def test_the_longest_beginning_within_the_budget(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, batch: int, long: Literal["truncate", "split", "drop"]
 ) -> None:
-    monkeypatch.setattr(encode, "_BATCH", batch)
+    monkeypatch.setattr(loading, "_BATCH", batch)
     given = rows(60)
     sums = [prepared(model, written(tmp_path / "x.jsonl", [*given[:n]]), long).tokens for n in range(1, 61, 7)]
     for tokens in {sums[2], sums[2] - 1, sums[4] + 1, sums[-1]}:
@@ -87,7 +88,7 @@ def test_unreadable_records_count_up_to_where_reading_ends(tmp_path: Path, model
 def test_columns_are_looked_for_up_to_where_reading_ends(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(encode, "_BATCH", batch)
+    monkeypatch.setattr(loading, "_BATCH", batch)
     given = rows(40)
     given[30]["background"] = "late"
     tokens = prepared(model, written(tmp_path / "x.jsonl", [*given[:10]])).tokens
@@ -140,7 +141,7 @@ def test_a_stream_without_end_is_left(tmp_path: Path, model: Path) -> None:
     (tmp_path / "x.jsonl").touch()
     use = prepared(model, Endless(path=str(tmp_path / "x.jsonl"), max_tokens=5000)).sources["x"]
     assert 4900 < use.available_tokens <= 5000
-    assert _ASKED[-1] <= 2 * encode._BATCH
+    assert _ASKED[-1] <= (FEW + 2) * loading._BATCH
 
 
 def test_reading_counts_records(tmp_path: Path) -> None:
