@@ -91,9 +91,9 @@ class Loader:
                     Piece(
                         tokens=np.asarray(packs.tokens[own]),
                         supervised=np.asarray(packs.supervised[own]),
-                        continues=role in (SegmentRole.CHOSEN, SegmentRole.REJECTED),
+                        continues=role not in (SegmentRole.ALONE, SegmentRole.PREFIX),
                         unit=unit,
-                        child=int(role == SegmentRole.REJECTED),
+                        child=int(role in (SegmentRole.REJECTED, SegmentRole.UNDESIRABLE)),
                         source=source,
                     )
                 )
