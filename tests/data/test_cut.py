@@ -24,9 +24,9 @@ def model(make_model: Any) -> Path:
     return make_model(TEMPLATE, ["<s>", "<e>"], "<e>")
 
 
-def prepared(model: Path, rows: list[dict[str, Any]], **changes: Any) -> Prepared:
+def prepared(model: Path, records: list[dict[str, Any]], **changes: Any) -> Prepared:
     path = model / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in records))
     given: dict[str, Any] = {"rows": "sft", "long": "truncate", **changes}
     return prepare(
         Request(

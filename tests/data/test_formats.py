@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from framework.data.formats import detect, to_row
 from framework.data.load import load
 from framework.data.rows import Call, Conversation, Judged, Labels, Pair, Row, Text, Turn
 from framework.sources.base import Bad, Format, Record
-from framework.sources.jsonl import COMPONENT as JsonlSource
+from framework.sources.jsonl import JsonLines
 
 ASK, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 
@@ -115,7 +115,7 @@ def test_agreement_and_margin_of_a_comparison() -> None:
 
 
 def test_real_judged_replies_are_read(shared: Path) -> None:
-    source = JsonlSource(path=str(shared / "llamafactory_demo" / "kto_en.jsonl.gz"))
+    source = JsonLines(path=str(shared / "llamafactory_demo" / "kto_en.jsonl.gz"))
     loaded = load("kto", source)
     assert loaded.format == "binary_preference" and len(loaded.rows) == 300 and not loaded.dropped
     assert sum(isinstance(row, Judged) and row.desirable for row in loaded.rows) == 150
@@ -229,46 +229,21 @@ def test_what_cannot_be_a_row_is_refused(format: Format, fields: dict[str, Any],
     assert isinstance(found, Bad) and reason in found.reason and found.where == "f:1"
 
 
+KEYS = ["role", "from", "content", "value", "type", "text", "tool_calls", "name", "arguments", "id"]
+FORMATS: list[Format] = ["instruction", "messages", "sharegpt", "prompt_completion", "text", "preference"]
+FORMATS += ["binary_preference"]
+NAMES = ["instruction", "context", "input", "response", "output", "messages", "conversations", "prompt", "completion"]
+NAMES += ["chosen", "rejected", "text", "system", "tools", "functions", "history", "id", "task", "topic", "slice"]
+NAMES += ["label", "margin", "annotators"]
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.binary(max_size=2),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["role", "from", "content", "value", "type", "text", "tool_calls", "name", "arguments", "id"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
     max_leaves=12,
 )
-NAMES = ["instruction", "context", "input", "response", "output", "messages", "conversations", "prompt"]
-NAMES += [
-    "completion",
-    "chosen",
-    "rejected",
-    "text",
-    "system",
-    "tools",
-    "history",
-    "id",
-    "task",
-    "topic",
-    "slice",
-    "label",
-    "margin",
-    "annotators",
-    "functions",
-]
 
 
-@given(
-    st.dictionaries(st.sampled_from(NAMES), values),
-    st.sampled_from(
-        ["instruction", "messages", "sharegpt", "prompt_completion", "text", "preference", "binary_preference"]
-    ),
-)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), values), st.sampled_from(FORMATS))
 def test_no_record_raises(fields: dict[str, Any], format: Format) -> None:
     found = to_row(Record(fields, "f:1"), format, {})
     assert isinstance(found, Bad) or found.id
