@@ -16,14 +16,14 @@ from framework.data.chat import ChatTokenizer, Encoded, Unproved, fingerprint
 from framework.data.fit import EXAMPLES, Account, Long, Parts, Plain, Unit, fit
 from framework.data.load import batches
 from framework.data.parallel import in_order
-from framework.data.rows import Conversation, Pair, Row, RowKind, Text, Turn, kind_of
+from framework.data.rows import Conversation, Judged, Pair, Row, RowKind, Text, Turn, kind_of
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-RowsKind = Literal["sft", "clm", "pair"]
+RowsKind = Literal["sft", "clm", "pair", "judged"]
 Layout = tuple[RowsKind, int, Long]
 """What the stage trains on, ``max_length``, and what becomes of longer rows."""
 Tick = Callable[[int], None]
@@ -32,8 +32,9 @@ TRAINABLE: dict[RowsKind, frozenset[RowKind]] = {
     "sft": frozenset({"conversation"}),
     "clm": frozenset({"text", "conversation"}),
     "pair": frozenset({"pair"}),
+    "judged": frozenset({"judged"}),
 }
-VERSION = 1
+VERSION = 2
 """Raised when the same rows give other tokens."""
 FILES = 2
 """Raised when the same tokens are written otherwise."""
@@ -50,7 +51,7 @@ class Tokens:
         self.account = Account.parse(json.loads((directory / "account.json").read_text(encoding="utf-8")))
         self.ids = Strings(directory, "ids")
         self.parts: NDArray[np.int64] = np.load(directory / "parts.npy", mmap_mode="r")
-        """int64 [U, 3]: tokens of prompt, chosen and rejected; an ordinary row has the first alone."""
+        """int64 [U, 3]: tokens of prompt, chosen and rejected; other rows have the first alone, judged ones two."""
         self.row: NDArray[np.int64] = np.load(directory / "row.npy", mmap_mode="r")
         """int64 [U]: the source's row that a unit comes from."""
         self.targets: NDArray[np.int64] = np.load(directory / "targets.npy", mmap_mode="r")
@@ -152,7 +153,7 @@ def _encode_batch(tokenizer: ChatTokenizer, layout: Layout, batch: list[Row]) ->
     units: list[Unit] = []
     origin: list[int] = []
     for index, row, found in _encode(batch, rows, tokenizer, account):
-        for unit in fit(row.id, found, max_length, long, account):
+        for unit in fit(row.id, found, max_length, _policy(row, long), account):
             units.append(unit)
             origin.append(index)
     return _Encoded(
@@ -196,11 +197,17 @@ def _conversations(row: Row) -> list[Conversation]:
     if isinstance(row, Conversation):
         return [row]
     if isinstance(row, Pair):
-        return [
-            Conversation(id=row.id, turns=(*row.prompt, Turn("assistant", reply)))
-            for reply in (row.chosen, row.rejected)
-        ]
-    return []
+        return [_answered(row, row.chosen), _answered(row, row.rejected)]
+    return [_answered(row, row.completion)] if isinstance(row, Judged) else []
+
+
+def _answered(row: Pair | Judged, reply: str) -> Conversation:
+    return Conversation(id=row.id, turns=(*row.prompt, Turn("assistant", reply)))
+
+
+def _policy(row: Row, long: Long) -> Long:
+    """A part of a conversation from its middle on would answer what is not there: texts alone are split."""
+    return "truncate" if long == "split" and not isinstance(row, Text) else long
 
 
 def _plain_text(ids: NDArray[np.int32]) -> Plain:
@@ -217,9 +224,12 @@ def _spoken(row: Row, conversations: Iterator[Encoded | Unproved]) -> Plain | Pa
             return found
     assert isinstance(first, Encoded)
     end = _end(first)
+    prompt = first.ids[: first.reply]
+    if isinstance(row, Judged):
+        said, nothing = first.ids[first.reply : end], first.ids[:0]
+        return Parts(prompt, said, nothing) if row.desirable else Parts(prompt, nothing, said)
     if not isinstance(second, Encoded):
         return Plain(first.ids[:end], first.supervised[:end])
-    prompt = first.ids[: first.reply]
     if first.reply != second.reply or not (prompt == second.ids[: second.reply]).all():
         return Unproved("the template writes the prompt differently for chosen and rejected")
     return Parts(prompt, first.ids[first.reply : end], second.ids[second.reply : _end(second)])

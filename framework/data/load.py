@@ -83,8 +83,10 @@ def read(name: str, source: Source, path: str = "") -> Reading:
         records = islice(source.records(), source.max_rows)
         look = list(islice(records, _LOOK))
     renaming = _Renaming(source.map, path)
-    columns = frozenset(chain.from_iterable(renaming(record).fields for record in look if isinstance(record, Record)))
-    format = source.format if source.format != "auto" else detect(columns)
+    renamed = [renaming(record).fields for record in look if isinstance(record, Record)]
+    columns = frozenset(chain.from_iterable(renamed))
+    labels = [fields["label"] for fields in renamed if fields.get("label") is not None]
+    format = source.format if source.format != "auto" else detect(columns, labels)
     if format is None and not columns:
         format = "text"  # nothing could be read: the rows' own reasons say why
     # A column may appear once in a while, so that only the whole source can tell that it is unknown.

@@ -39,9 +39,12 @@ class SegmentRole(IntEnum):
 
     ALONE = 0
     PREFIX = 1
-    """A prompt that chosen and rejected share."""
+    """A prompt: what chosen and rejected share, or what a judged reply answers."""
     CHOSEN = 2
     REJECTED = 3
+    DESIRABLE = 4
+    """A reply judged by itself, after its prompt."""
+    UNDESIRABLE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +174,14 @@ def _looked_up(
 def _segments(
     parts: NDArray[np.int64], ends: NDArray[np.int64], unit: NDArray[np.int64], source: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The segments [S, 6] of units in the order of the packs, and how many [U] each unit has: three for a pair."""
+    """The segments [S, 6] of units in the order of the packs, and how many [U] each unit has.
+
+    A pair has three, a judged reply two, any other unit one.
+    """
     import numpy as np
 
-    pair = parts[:, 1] > 0
-    counts = np.where(pair, 3, 1)
+    sides = parts[:, 1:] > 0
+    counts = 1 + sides.sum(axis=1)
     first = np.cumsum(counts) - counts
     made = np.zeros((int(counts.sum()), len(Field)), dtype=np.int64)
     made[:, Field.UNIT] = np.repeat(unit, counts)
@@ -183,14 +189,15 @@ def _segments(
     made[:, Field.PREFIX] = -1
     made[first, Field.START] = ends - parts.sum(axis=1)
     made[first, Field.LENGTH] = parts[:, 0]
-    made[first, Field.ROLE] = np.where(pair, SegmentRole.PREFIX, SegmentRole.ALONE)
-    prefix = first[pair]
-    for offset, role in ((1, SegmentRole.CHOSEN), (2, SegmentRole.REJECTED)):
-        at = prefix + offset
-        made[at, Field.LENGTH] = parts[pair, offset]
+    made[first, Field.ROLE] = np.where(counts > 1, SegmentRole.PREFIX, SegmentRole.ALONE)
+    roles = ((SegmentRole.CHOSEN, SegmentRole.DESIRABLE), (SegmentRole.REJECTED, SegmentRole.UNDESIRABLE))
+    for side, (compared, alone) in enumerate(roles):
+        has = sides[:, side]
+        at = first[has] + 1 + sides[has, :side].sum(axis=1)
+        made[at, Field.LENGTH] = parts[has, 1 + side]
         made[at, Field.START] = made[at - 1, Field.START] + made[at - 1, Field.LENGTH]
-        made[at, Field.ROLE] = role
-        made[at, Field.PREFIX] = prefix
+        made[at, Field.ROLE] = np.where(counts[has] == 3, compared, alone)
+        made[at, Field.PREFIX] = first[has]
     return made, counts
 
 

@@ -17,7 +17,7 @@ from framework.data.arrays import Files
 from framework.data.cache import key_of, publish
 from framework.data.load import batches, fingerprint, read
 from framework.data.parallel import in_order
-from framework.data.rows import Conversation, Pair, Row, Text, kind_of
+from framework.data.rows import Conversation, Judged, Pair, Row, Text, Turn, kind_of
 from framework.judges import VERSION as JUDGES
 from framework.judges.refusal import judge
 from framework.judges.requests import asks, asks_back, harmful
@@ -31,7 +31,7 @@ from framework.sources.base import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = 2
+VERSION = 3
 """Raised when the same rows give other facts, or other files."""
 _EXCERPT = 240
 _TYPES = {
@@ -151,9 +151,15 @@ def _parts(row: Row) -> _Parts:
     if isinstance(row, Text):
         return _Parts("", row.text)
     if isinstance(row, Pair):
-        return _Parts("\n\n".join(turn.content for turn in row.prompt), row.chosen, row.rejected)
+        return _Parts(_said(row.prompt), row.chosen, row.rejected)
+    if isinstance(row, Judged):
+        return _Parts(_said(row.prompt), row.completion)
     assert isinstance(row, Conversation)
-    return _Parts("\n\n".join(turn.content for turn in row.turns[:-1]), row.turns[-1].content)
+    return _Parts(_said(row.turns[:-1]), row.turns[-1].said)
+
+
+def _said(turns: tuple[Turn, ...]) -> str:
+    return "\n\n".join(turn.said for turn in turns)
 
 
 def _facts(row: Row, parts: _Parts, names: dict[str, _Names], into: dict[str, list[int]]) -> None:
