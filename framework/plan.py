@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from framework.checks.base import Finding
@@ -77,6 +77,7 @@ class StagePlan:
                     "dropped": {reason: dropped.count for reason, dropped in use.dropped.items()},
                     "truncated": use.truncated,
                     "format": use.format,
+                    "conversion": asdict(use.conversion) if use.conversion else None,
                 }
                 for name, use in prepared.sources.items()
             },

@@ -83,6 +83,8 @@ def encode_source(
             account.rows += len(batch)
             tick(account.rows)
     account.unreadable = reading.dropped
+    account.left_out.update(reading.left_out)
+    account.conversion = reading.conversion
     np.save(directory / "parts.npy", np.array(parts, dtype=np.int64).reshape(-1, 3))
     np.save(directory / "row.npy", np.array(origin, dtype=np.int64))
     (directory / "ids.json").write_text(json.dumps(ids), encoding="utf-8")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from framework.data.cache import file_digest, key_of
+from framework.data.convert import Conversion, converted
 from framework.data.formats import detect, to_row
-from framework.data.rows import Row
+from framework.data.rows import Row, Text
 from framework.errors import DataError, Problem
 from framework.sources._files import common_folder
 from framework.sources.base import Bad, Format, Record, Source
@@ -47,11 +48,22 @@ class Reading:
     format: Format
     rows: Iterator[Row]
     dropped: dict[str, Dropped] = field(default_factory=dict)
+    left_out: dict[str, Dropped] = field(default_factory=dict)
+    """Passages of which a converter made no row."""
+    conversion: Conversion | None = None
 
     def drop(self, bad: Bad) -> None:
-        """Count a row that is left out."""
-        known = self.dropped.get(bad.reason)
-        self.dropped[bad.reason] = Dropped(known.count + 1, known.first) if known else Dropped(1, bad.where)
+        """Count a row that cannot be read."""
+        _count(self.dropped, bad.reason, bad.where)
+
+    def leave_out(self, reason: str, id: str) -> None:
+        """Count a passage that is not converted."""
+        _count(self.left_out, reason, id)
+
+
+def _count(into: dict[str, Dropped], reason: str, first: str) -> None:
+    known = into.get(reason)
+    into[reason] = Dropped(known.count + 1, known.first) if known else Dropped(1, first)
 
 
 def load(name: str, source: Source, path: str = "") -> Loaded:
@@ -82,6 +94,12 @@ def read(name: str, source: Source, path: str = "") -> Reading:
         raise DataError([_undecided(path, columns)])
     reading = Reading(format, iter(()))
     reading.rows = _rows(reading, chain(look, records), source, path)
+    if source.convert is not None:
+        if format != "text":
+            raise DataError([_not_text(path, format)])
+        convert = source.convert.begin(lambda: _texts(source, path))
+        reading.conversion = Conversion()
+        reading.rows = converted(reading.rows, convert, reading.conversion, reading.leave_out)
     return reading
 
 
@@ -89,7 +107,9 @@ def fingerprint(source: Source, path: str = "") -> str:
     """Hash of what determines a source's rows, without reading them: file contents, file names, settings."""
     with _at(path):
         files = source.files()
-        settings = source.model_dump(mode="json", exclude=set(_NOT_CONTENT))
+        settings = source.model_dump(mode="json", exclude={*_NOT_CONTENT, "convert"})
+        if source.convert is not None:
+            settings["convert"] = [source.convert.version, source.convert.model_dump(mode="json")]
         root = common_folder(files)
         try:
             return key_of([settings, [[file.relative_to(root).as_posix(), file_digest(file)] for file in files]])
@@ -127,6 +147,14 @@ def _rows(reading: Reading, records: Iterator[Record | Bad], source: Source, pat
         raise DataError(problems)
 
 
+def _texts(source: Source, path: str) -> Iterator[str]:
+    """All texts of a source, read anew; what cannot be read is counted where its rows are."""
+    reading = Reading("text", iter(()))
+    tolerant = source.model_copy(update={"max_bad_rows": 10**12})
+    records = islice(source.records(), source.max_rows)
+    return (row.text for row in _rows(reading, records, tolerant, path) if isinstance(row, Text))
+
+
 def _renamed(record: Record, source: Source) -> Record:
     if not source.map:
         return record
@@ -150,6 +178,11 @@ def _unknown_column(path: str, theirs: str, look: list[Record | Bad]) -> Problem
     near = difflib.get_close_matches(theirs, names, n=1)
     fix = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(names)}"
     return Problem(f"{path}.map.{theirs}", f"the first {len(look)} rows have no column {theirs!r}", fix)
+
+
+def _not_text(path: str, format: Format) -> Problem:
+    fix = f"remove {path}.convert, or set {path}.format=text and map the column that holds the text"
+    return Problem(f"{path}.convert", f"only rows of plain text are converted; these are read as {format}", fix)
 
 
 def _undecided(path: str, columns: frozenset[str]) -> Problem:

@@ -225,6 +225,7 @@ def _uses(
             capped=entry.name in capped,
             kinds=account.kinds,
             no_target_rows=account.no_target_rows,
+            conversion=account.conversion,
         )
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from framework.report import numbers
-from framework.report.records import Cell, Finding, Level, PlanFile, PlanStage, Retention, RetentionRow
+from framework.report.records import Cell, Conversion, Finding, Level, PlanFile, PlanStage, Retention, RetentionRow
 from framework.report.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -142,10 +142,19 @@ def _print_mix(stage: PlanStage, console: Console) -> None:
     ]
     console.print(_grid(_SOURCES, rows, left=1))
     for name, use in stage.sources.items():
+        if use.conversion is not None:
+            _print_hanging(f"  {name}: ", _converted(use.conversion), "", console)
         reasons = [f"{count:,} left out: {reason}" for reason, count in use.dropped.items()]
         reasons += [f"{use.truncated:,} truncated"] if use.truncated else []
         if reasons:
             _print_hanging(f"  {name}: ", "; ".join(reasons), "yellow", console)
+
+
+def _converted(done: Conversion) -> str:
+    tasks = sorted(done.tasks.items(), key=lambda item: (-item[1], item[0]))
+    words = f"{done.passages:,} passages with tasks from {done.rows_converted:,} of {done.rows:,} texts"
+    words += f", {done.plain:,} kept as plain text" if done.plain else ""
+    return f"{words}; tasks: {', '.join(f'{name} {count:,}' for name, count in tasks) or 'none'}"
 
 
 def _print_findings(findings: Sequence[Finding], console: Console) -> None:

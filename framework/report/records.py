@@ -19,6 +19,16 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
+class Conversion(Record):
+    """What became of a source's texts that were converted."""
+
+    rows: Count
+    rows_converted: Count
+    passages: Count
+    plain: Count
+    tasks: dict[str, Count] = {}
+
+
 class SourceUse(Record):
     """A source of a stage in plan.json."""
 
@@ -31,6 +41,7 @@ class SourceUse(Record):
     dropped: dict[str, Count] = {}
     truncated: Count = 0
     format: str = ""
+    conversion: Conversion | None = None
 
 
 class Cost(Record):

@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
-from framework.registry import Component
+from framework.converters.base import Converter
+from framework.registry import Component, Plugin
 
 Format = Literal[
     "auto",
@@ -53,6 +54,14 @@ class Source(Component):
     """More unreadable records than this stop the plan."""
     labels: dict[Literal["task", "topic", "slice"], str] = Field(default_factory=dict)
     """A label for all rows that do not carry their own."""
+
+    convert: Annotated[Converter | None, Plugin("converters", optional=True)] = None
+    """Makes rows of plain text into conversations; the name of a converter stands for its section with defaults."""
+
+    @field_validator("convert", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
 
     @abstractmethod
     def files(self) -> list[Path]:
