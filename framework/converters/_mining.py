@@ -27,6 +27,11 @@ _NO_TERM = frozenset(
 _NAMED = re.compile(
     r"(?P<meaning>[A-Z][^()\"“”;:]{8,160}?),? \((?:hereinafter(?: referred to as)?,? )?(?:the|an?|each,? an?) [\"“](?P<term>[^\"”]{2,50})[\"”]\)"
 )
+_BEFORE_NAME = re.compile(r"^.*\b(?:between|among|BETWEEN|AMONG) ")
+_NO_NAME = re.compile(
+    r"\b(?:shall|is|are|was|were|will|has|have|had|may|must|be|hereby|this|agrees?|means|date)\b|^(?:In|On|At|If|For|By|To)\b",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"\b[a-z]{5,20}\b")
 _SHOWN_WORDS = (3, 5)
 _SENTENCES_BEFORE_END = 2
@@ -89,7 +94,10 @@ def definition(context: Context) -> Task | None:
                 found.append((term.rstrip(",. "), meaning, sentence, sentence))
             continue
         for named in _NAMED.finditer(sentence):
-            meaning = named["meaning"].strip()
+            meaning = _BEFORE_NAME.sub("", named["meaning"]).strip()
+            # Only a name: of a longer phrase nobody knows how much of it the term stands for.
+            if not meaning[:1].isupper() or _NO_NAME.search(meaning):
+                continue
             found.append((named["term"].rstrip(",. "), meaning, finished(capital(meaning)), sentence))
     chosen = context.pick(found)
     if chosen is None or not chosen[0]:

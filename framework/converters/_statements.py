@@ -61,7 +61,7 @@ _SAME: tuple[tuple[str, str], ...] = (
     ("in writing", "in written form"),
     ("from time to time", "now and then"),
 )
-_BY_FIRST = dict(_SAME)
+_BY_FIRST: dict[str, str] = dict[str, str](_SAME)
 _PHRASES = re.compile(
     r"\b(?:" + "|".join(sorted((re.escape(first) for first, _ in _SAME), key=len, reverse=True)) + r")\b", re.IGNORECASE
 )
