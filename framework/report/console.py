@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from framework.report import numbers
-from framework.report.records import Cell, Conversion, Finding, Level, PlanFile, PlanStage, Retention, RetentionRow
+from framework.report.records import Cell, Finding, Level, PlanFile, PlanStage, Retention, RetentionRow
 from framework.report.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from framework.data.convert import Conversion
     from framework.plan import Plan
 
 _LEVEL_STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}

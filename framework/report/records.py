@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from framework.data.convert import Conversion
+
 Measures = Literal["instruct", "domain", "align", "general"]
 MEASURES: tuple[Measures, ...] = get_args(Measures)
 Level = Literal["error", "warning", "info"]
@@ -17,16 +19,6 @@ class Record(BaseModel):
     """Finite numbers only; a NaN makes the record unusable, and the report says so."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class Conversion(Record):
-    """What became of a source's texts that were converted."""
-
-    rows: Count
-    rows_converted: Count
-    passages: Count
-    plain: Count
-    tasks: dict[str, Count] = {}
 
 
 class SourceUse(Record):
