@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from framework.checks.base import Finding
@@ -81,6 +81,7 @@ class StagePlan:
                     "records": use.records,
                     "available_tokens": use.available_tokens,
                     "budget_spent": use.budget_spent,
+                    "conversion": asdict(use.conversion) if use.conversion else None,
                 }
                 for name, use in prepared.sources.items()
             },

@@ -61,12 +61,14 @@ class Plugin:
     """Annotation that parses a section as whichever plug-in its ``kind`` names.
 
     ``Annotated[Adapter, Plugin("adapters")]`` becomes a tagged union over the folder's kinds, so that errors inside a
-    plug-in's settings carry their full path and are reported with all others.
+    plug-in's settings carry their full path and are reported with all others. ``optional`` lets ``null`` stand too.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, optional: bool = False) -> None:
         self.folder = folder
+        self.optional = optional
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         choices = {kind: handler.generate_schema(component(self.folder, kind)) for kind in kinds(self.folder)}
-        return core_schema.tagged_union_schema(choices, discriminator="kind")
+        union = core_schema.tagged_union_schema(choices, discriminator="kind")
+        return core_schema.nullable_schema(union) if self.optional else union

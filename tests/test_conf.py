@@ -21,7 +21,7 @@ from framework.schema import Config, Kind
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((PROJECT / "docs").glob("*.md"))}
-PLUGINS = ("adapters", "checks", "launchers", "objectives", "sources", "suites")
+PLUGINS = ("adapters", "checks", "converters", "launchers", "objectives", "sources", "suites")
 NEEDED = {
     # What a choice asks its user for.
     ("data", "files"): [f"data.{kind}.sources.mine.path=rows.jsonl" for kind in ("instruct", "domain", "align")],

@@ -13,7 +13,7 @@ from framework.adapters.lora import LoRA
 from framework.paths import PROJECT
 from framework.registry import Component, component, kinds
 
-FOLDERS = ("adapters", "launchers", "objectives", "sources", "suites")
+FOLDERS = ("adapters", "converters", "launchers", "objectives", "sources", "suites")
 PLUGINS = [(folder, kind) for folder in FOLDERS for kind in kinds(folder)]
 
 

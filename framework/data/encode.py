@@ -125,6 +125,8 @@ def encode_source(
             if budget.spent:
                 break
     account.unreadable, account.records, account.budget_spent = budget.dropped, budget.records, budget.spent
+    account.left_out.update(budget.reading.left_out)
+    account.conversion = budget.reading.conversion
     budget.check(account.rows)
     (directory / "account.json").write_text(json.dumps(asdict(account)), encoding="utf-8")
 

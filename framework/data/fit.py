@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from framework.data.convert import Conversion
 from framework.data.load import Dropped
 from framework.data.rows import RowKind
 from framework.sources.base import Format
@@ -39,6 +40,8 @@ class Account:
     no_target_rows: int = 0
     unproved: dict[str, list[str]] = field(default_factory=dict)
     """The first few row ids for each reason."""
+    conversion: Conversion | None = None
+    """What the source's converter did, where it has one."""
 
     def leave_out(self, reason: str, id: str) -> None:
         """Count a row that cannot be trained on."""
@@ -64,6 +67,8 @@ class Account:
         fields = dict(value)
         for name in ("unreadable", "left_out"):
             fields[name] = {reason: Dropped(**entry) for reason, entry in value[name].items()}
+        if fields.get("conversion") is not None:
+            fields["conversion"] = Conversion(**fields["conversion"])
         return cls(**fields)
 
 

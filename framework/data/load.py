@@ -10,8 +10,9 @@ from itertools import chain, islice
 from typing import Any, cast
 
 from framework.data.cache import file_digest, key_of
+from framework.data.convert import Conversion, converted
 from framework.data.formats import detect, to_row
-from framework.data.rows import Row, size_of
+from framework.data.rows import Row, Text, size_of
 from framework.errors import DataError, Problem
 from framework.sources._files import common_folder, printable
 from framework.sources.base import Bad, Format, Record, Source
@@ -57,12 +58,22 @@ class Reading:
     """Columns of ``map`` that none of them had."""
     unknown: Callable[[frozenset[str]], list[Problem]] = lambda unseen: []
     """What to say of such columns at the end of the source."""
+    left_out: dict[str, Dropped] = field(default_factory=dict)
+    """Passages of which a converter made no row."""
+    conversion: Conversion | None = None
 
     def drop(self, bad: Bad) -> None:
-        """Count a row that is left out. The counts are replaced, not changed: who holds earlier ones keeps them."""
-        known = self.dropped.get(bad.reason)
-        now = Dropped(known.count + 1, known.first) if known else Dropped(1, bad.where)
-        self.dropped = {**self.dropped, bad.reason: now}
+        """Count a row that cannot be read. The counts are replaced, not changed: who holds earlier ones keeps them."""
+        self.dropped = _counted(self.dropped, bad.reason, bad.where)
+
+    def leave_out(self, reason: str, id: str) -> None:
+        """Count a passage that is not converted."""
+        self.left_out = _counted(self.left_out, reason, id)
+
+
+def _counted(counts: dict[str, Dropped], reason: str, first: str) -> dict[str, Dropped]:
+    known = counts.get(reason)
+    return {**counts, reason: Dropped(known.count + 1, known.first) if known else Dropped(1, first)}
 
 
 def load(name: str, source: Source, path: str = "") -> Loaded:
@@ -96,6 +107,12 @@ def read(name: str, source: Source, path: str = "") -> Reading:
             raise DataError(problems or [_undecided(path, columns)])
     reading = Reading(format, iter(()), unseen=frozenset(source.map), unknown=renaming.unknown)
     reading.rows = _rows(reading, chain(look, records), source, renaming)
+    if source.convert is not None:
+        if format != "text":
+            raise DataError([_not_text(path, format)])
+        convert = source.convert.begin(lambda: _texts(source, path))
+        reading.conversion = Conversion()
+        reading.rows = converted(reading.rows, convert, reading.conversion, reading.leave_out)
     return reading
 
 
@@ -164,6 +181,15 @@ def _rows(reading: Reading, records: Iterator[Record | Bad], source: Source, ren
         problems = [Problem(path, f"there are no rows{': ' + reasons if reasons else ''}", "check the file")]
     if problems:
         raise DataError(problems)
+
+
+def _texts(source: Source, path: str) -> Iterator[str]:
+    """All texts of a source, read anew; what cannot be read is counted where its rows are."""
+    reading = Reading("text", iter(()))
+    tolerant = source.model_copy(update={"max_bad_rows": 10**12})
+    records = islice(source.records(), source.max_rows)
+    rows = _rows(reading, records, tolerant, _Renaming(source.map, path))
+    return (row.text for row in rows if isinstance(row, Text))
 
 
 class _Renaming:
@@ -235,6 +261,11 @@ def _names(fields: dict[str, Any]) -> Iterator[str]:
         yield name
         if isinstance(value, dict):
             yield from (f"{name}.{inner}" for inner in cast("dict[str, Any]", value))
+
+
+def _not_text(path: str, format: Format) -> Problem:
+    fix = f"remove {path}.convert, or set {path}.format=text and map the column that holds the text"
+    return Problem(f"{path}.convert", f"only rows of plain text are converted; these are read as {format}", fix)
 
 
 def _undecided(path: str, columns: frozenset[str]) -> Problem:

@@ -216,6 +216,7 @@ def _uses(
             records=account.records,
             available_tokens=int(tokens.lengths.sum()),
             budget_spent=account.budget_spent,
+            conversion=account.conversion,
         )
     return found
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framework.data.convert import Conversion
 from framework.data.encode import RowsKind
 from framework.data.fit import Long
 from framework.data.load import Dropped
@@ -71,6 +72,8 @@ class SourceUse:
     """Tokens of one pass over all that was read and can be trained on."""
     budget_spent: bool = False
     """Whether reading ended at ``max_tokens``, before the end of the source."""
+    conversion: Conversion | None = None
+    """What the source's converter did, where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +110,6 @@ def _use(value: dict[str, Any]) -> SourceUse:
     fields = dict(value)
     for name in ("dropped", "unreadable"):
         fields[name] = {reason: Dropped(**entry) for reason, entry in value[name].items()}
+    if fields.get("conversion") is not None:
+        fields["conversion"] = Conversion(**fields["conversion"])
     return SourceUse(**fields)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from framework.data.convert import Conversion
     from framework.plan import Plan
 
 _LEVEL_STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -179,12 +180,21 @@ def _print_mix(stage: PlanStage, console: Console) -> None:
     ]
     console.print(_grid(_SOURCES, rows, 1, 1 if console.width < _ROOMY else 2))
     for name, use in stage.sources.items():
+        if use.conversion is not None:
+            _print_hanging(f"  {name}: ", _converted(use.conversion), "", console)
         reasons = [f"{count:,} left out: {reason}" for reason, count in use.dropped.items()]
         reasons += [f"{use.truncated:,} truncated"] if use.truncated else []
         if use.budget_spent:
             reasons.append(f"max_tokens ends it after {use.records:,} records with {use.available_tokens:,} tokens")
         if reasons:
             _print_hanging(f"  {name}: ", "; ".join(reasons), "yellow", console)
+
+
+def _converted(done: Conversion) -> str:
+    tasks = sorted(done.tasks.items(), key=lambda item: (-item[1], item[0]))
+    words = f"{done.passages:,} passages with tasks from {done.rows_converted:,} of {done.rows:,} texts"
+    words += f", {done.plain:,} kept as plain text" if done.plain else ""
+    return f"{words}; tasks: {', '.join(f'{name} {count:,}' for name, count in tasks) or 'none'}"
 
 
 def _print_findings(findings: Sequence[Finding], console: Console) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from framework.data.convert import Conversion
+
 Measures = Literal["instruct", "domain", "align", "general"]
 MEASURES: tuple[Measures, ...] = get_args(Measures)
 Level = Literal["error", "warning", "info"]
@@ -35,6 +37,7 @@ class SourceUse(Record):
     records: Count = 0
     available_tokens: Count = 0
     budget_spent: bool = False
+    conversion: Conversion | None = None
 
 
 class Cost(Record):

@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from framework.registry import Component
+from framework.converters.base import Converter
+from framework.registry import Component, Plugin
 
 Format = Literal[
     "auto",
@@ -61,15 +62,33 @@ class Source(Component):
     labels: dict[Literal["task", "topic", "slice"], str] = Field(default_factory=dict)
     """A label for all rows that do not carry their own."""
 
+    convert: Annotated[Converter | None, Plugin("converters", optional=True)] = None
+    """Makes rows of plain text into conversations; the name of a converter stands for its section with defaults."""
+
     @field_validator("map", mode="before")
     @classmethod
     def _flat(cls, value: Any) -> Any:
         """``map.answer.text=response`` on a command line makes a section in a section."""
         return dict(_flattened(cast("dict[Any, Any]", value), "")) if isinstance(value, dict) else value
 
+    @field_validator("convert", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        # A converter makes several rows of a record: no record would be the one at which a budget ends.
+        if self.convert is not None and self.max_tokens is not None:
+            raise ValueError("max_tokens and convert cannot be combined; bound the source with max_rows")
+        return self
+
     def content(self) -> dict[str, Any]:
         """The settings that change the rows, as JSON values."""
-        return self.model_dump(mode="json", exclude=set(self.not_content))
+        settings = self.model_dump(mode="json", exclude={*self.not_content, "convert"})
+        if self.convert is not None:
+            settings["convert"] = [self.convert.version, self.convert.model_dump(mode="json")]
+        return settings
 
     @abstractmethod
     def files(self) -> list[Path]:

@@ -15,6 +15,7 @@ import pytest
 from framework.errors import DataError
 from framework.registry import component, kinds
 from framework.sources.base import Bad, Record
+from framework.sources.jsonl import JsonLines
 
 ROWS = [{"instruction": f"ask {n} é", "response": f"say {n} 漢"} for n in range(50)]
 FILE_KINDS = ("jsonl", "json", "csv", "parquet", "text")
@@ -213,3 +214,8 @@ def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(DataError):
             read("jsonl", path)
+
+
+def test_a_budget_of_tokens_cannot_end_within_a_converted_record() -> None:
+    with pytest.raises(ValueError, match="max_rows"):
+        JsonLines(path="x.jsonl", convert="reading_comprehension", max_tokens=100)  # type: ignore[arg-type]
