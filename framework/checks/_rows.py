@@ -28,3 +28,9 @@ def where(profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]) -> 
     import numpy as np
 
     return [(name, int(row)) for name in profiles for row in np.flatnonzero(masks[name])[:SHOWN].tolist()]
+
+
+def labelled(profiles: dict[str, Profile], label: str) -> bool:
+    """Whether at least half of a stage's rows carry a label: then the labels are believed, else it is inferred."""
+    rows = sum(profile.rows for profile in profiles.values())
+    return 2 * sum(int((profile.column(label) != 0).sum()) for profile in profiles.values()) >= rows > 0

@@ -55,6 +55,8 @@ class Pair(Row):
     prompt: tuple[Turn, ...]
     chosen: str
     rejected: str
+    agreement: float | None = None
+    """Share of the annotators who prefer ``chosen``, where the row says so."""
 
 
 def kind_of(row: Row) -> RowKind:

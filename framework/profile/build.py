@@ -10,26 +10,31 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from framework.data.cache import key_of, publish
 from framework.data.load import fingerprint, read
 from framework.data.rows import Conversation, Pair, Row, Text, kind_of
+from framework.judges.edges import continues, lookalike, unknowable
 from framework.judges.refusal import judge
 from framework.judges.requests import asks, asks_back, harmful
+from framework.judges.style import traits
 from framework.judges.tasks import infer_task
 from framework.paths import home
-from framework.profile.columns import COUNTS, FLAGS, HASHES, KINDS, WRITTEN, Profile
+from framework.profile.columns import AGREEMENT, COUNTS, FLAGS, HASHES, KINDS, TRAITS, WRITTEN, Profile
 from framework.profile.minhash import PERMUTATIONS, signature
 from framework.profile.words import hashed, words
 from framework.sources.base import Source
 
-VERSION = 1
+VERSION = 2
 """Raised when the same rows give other facts."""
 _BATCH = 4096
 _EXCERPT = 240
 _TYPES = {
     "kind": np.uint8,
     **dict.fromkeys(FLAGS, np.bool_),
+    **dict.fromkeys(TRAITS, np.uint8),
+    AGREEMENT: np.int8,
     **dict.fromkeys(WRITTEN, np.int32),
     **dict.fromkeys(COUNTS, np.int32),
     **{f"hash_{name}": np.uint64 for name in HASHES},
@@ -103,6 +108,14 @@ def _write(folder: Path, rows: Iterator[Row], tick: Callable[[int], None]) -> No
     (folder / "names.json").write_text(json.dumps(listed), encoding="utf-8")
 
 
+def texts(name: str, source: Source, path: str, places: NDArray[np.int64]) -> list[str]:
+    """What the rows at these places (ascending) say, read again: profiles keep words as numbers alone."""
+    wanted = frozenset(places.tolist())
+    tolerant = source.model_copy(update={"max_bad_rows": 10**12})
+    chosen = (_parts(row) for place, row in enumerate(read(name, tolerant, path).rows) if place in wanted)
+    return [f"{parts.prompt}\n{parts.response}".strip() for parts in chosen]
+
+
 def _parts(row: Row) -> _Parts:
     if isinstance(row, Text):
         return _Parts("", row.text)
@@ -122,6 +135,13 @@ def _facts(row: Row, parts: _Parts, names: dict[str, _Names], into: dict[str, li
         "asks_back": spoken and asks_back(parts.response),
         "harmful": spoken and harmful(parts.prompt),
         "asks": spoken and asks(parts.prompt),
+        "unknowable": spoken and unknowable(parts.response),
+        "lookalike": spoken and lookalike(parts.prompt),
+        "continues": spoken and continues(parts.prompt, parts.response),
+        "rejected_refuses": kind == "pair" and judge(parts.rejected),
+        "traits": traits(parts.response) if spoken else 0,
+        "rejected_traits": traits(parts.rejected) if kind == "pair" else 0,
+        AGREEMENT: -1 if not isinstance(row, Pair) or row.agreement is None else round(100 * row.agreement),
         "task": names["task"].place(task),
         "topic": names["topic"].place(row.labels.topic),
         "slice": names["slice"].place(row.labels.slice),
