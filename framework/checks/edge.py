@@ -44,6 +44,8 @@ _EXCEPTIONS = [
     "provided",
     "regardless",
 ]
+_SHORT = 60
+"""Words up to which a prompt may be underspecified."""
 
 
 class Edge(Check):
@@ -128,7 +130,9 @@ class Edge(Check):
 def _is_edge(profile: Profile) -> NDArray[np.bool_]:
     import numpy as np
 
-    found = profile.flag("asks_back") | profile.flag("unknowable")
+    # A request that lacks something is short; a question after a long text is mostly one that the prompt wanted.
+    asks_back = profile.flag("asks_back") & (profile.counts("prompt_words") <= _SHORT)
+    found = asks_back | profile.flag("unknowable")
     for label in ("slice", "task"):
         places = [place for place, name in enumerate(profile.names[label]) if name in _EDGES]
         found |= np.isin(profile.column(label), places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -64,17 +64,17 @@ class Contract(Section):
     """A sample of what users will ask: rows with ``text``, ``prompt``, ``question`` or ``instruction``, or
     ``messages``; their ``topic`` is read where they have one."""
     topics: dict[str, float] = Field(default_factory=dict)
-    """Topics and their shares of what users will ask; they come before those of the taxonomy."""
+    """Topics and their shares of what users will ask; they replace the shares of the taxonomy."""
     terms: list[str] = Field(default_factory=list)
     """Words and phrases of the domain, besides the taxonomy's."""
 
     def read(self) -> Declared:
         """Files and settings put together. Raises ``DataError`` with paths relative to this section."""
         topics, terms = _taxonomy(self.taxonomy, *_stamp("taxonomy", self.taxonomy)) if self.taxonomy else ((), ())
-        given = _of_shares(self.topics)
-        named = {topic.name for topic in given}
+        known = {topic.name: topic for topic in topics}
+        given = tuple(replace(known.get(name, Topic(name)), share=share) for name, share in _shares(self.topics))
         asked = _deployment(self.deployment, *_stamp("deployment", self.deployment)) if self.deployment else ()
-        merged = (*given, *(topic for topic in topics if topic.name not in named))
+        merged = (*given, *(topic for topic in topics if topic.name not in self.topics))
         return Declared(merged, (*terms, *self.terms), asked)
 
     def fingerprint(self) -> list[Any]:
@@ -83,12 +83,13 @@ class Contract(Section):
         return [self.model_dump(mode="json"), files]
 
 
-def _of_shares(shares: dict[str, float]) -> tuple[Topic, ...]:
-    wrong = [name for name, share in shares.items() if share < 0]
+def _shares(given: dict[str, float]) -> list[tuple[str, float | None]]:
+    """Shares that sum to 1; none when all are 0."""
+    wrong = [name for name, share in given.items() if share < 0]
     if wrong:
-        raise DataError([Problem(f"topics.{name}", "a share is not negative") for name in wrong])
-    total = sum(shares.values())
-    return tuple(Topic(name, share / total if total else None) for name, share in shares.items())
+        raise DataError([Problem(f"topics.{name}", "a share is not negative", "use 0 or more") for name in wrong])
+    total = sum(given.values())
+    return [(name, share / total if total else None) for name, share in given.items()]
 
 
 def _stamp(key: str, path: str) -> tuple[str]:

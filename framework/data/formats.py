@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from framework.data.rows import Conversation, Labels, Pair, Role, Row, Text, Turn
+from framework.data.votes import agreement
 from framework.sources.base import Bad, Format, Record
 
 _ROLES: dict[str, Role] = {
@@ -115,23 +116,11 @@ def _preference(fields: dict[str, Any], id: str, labels: Labels) -> Row:
     _complete([*prompt, Turn("assistant", chosen)])
     if prompt[-1].role == "assistant":
         raise _RefusedError("prompt ends with the assistant's message")
-    agreement = _agreement(fields.get("annotators"))
-    return Pair(id=id, labels=labels, prompt=tuple(prompt), chosen=chosen, rejected=rejected, agreement=agreement)
-
-
-def _agreement(votes: Any) -> float | None:
-    """Share of the annotators for ``chosen``: given as such, as counts by side, or as one vote after another."""
-    if votes is None or votes == []:
-        return None
-    if isinstance(votes, dict) and votes.keys() <= {"chosen", "rejected"}:
-        counts = [votes.get("chosen", 0), votes.get("rejected", 0)]
-        if all(type(count) is int and count >= 0 for count in counts) and sum(counts):
-            return counts[0] / sum(counts)
-    elif isinstance(votes, list) and all(vote in ("chosen", "rejected") for vote in votes):
-        return votes.count("chosen") / len(votes)
-    elif isinstance(votes, (int, float)) and not isinstance(votes, bool) and 0 <= votes <= 1:
-        return float(votes)
-    raise _RefusedError("annotators is neither a share from 0 to 1 nor votes for chosen or rejected")
+    try:
+        agreed = agreement(fields.get("annotators"))
+    except ValueError as error:
+        raise _RefusedError(str(error)) from None
+    return Pair(id=id, labels=labels, prompt=tuple(prompt), chosen=chosen, rejected=rejected, agreement=agreed)
 
 
 _READERS: dict[Format, Callable[[dict[str, Any], str, Labels], Row]] = {

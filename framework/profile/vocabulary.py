@@ -13,14 +13,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framework.data.contract import Declared
 from framework.paths import PROJECT
 from framework.profile.columns import Profile
 from framework.profile.words import STOP_WORDS, hashed, runs, words
+
+if TYPE_CHECKING:
+    from framework.data.contract import Declared
 
 _EVERYDAY = ("instruct/tasks", "instruct/format", "instruct/safety", "domain/general", "align/style", "align/safety")
 _FIELDS = ("instruction", "context", "response", "text", "prompt", "chosen")

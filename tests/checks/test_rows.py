@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +28,7 @@ from framework.profile.access import Profiles
 from framework.profile.minhash import clusters, near_pairs, signature
 from framework.profile.words import hashed, runs, words
 
-REAL = PROJECT.parent / "shared" / "data"
+REAL = Path(os.environ.get("TRIPTYCH_TEST_DATA") or PROJECT.parent / "shared" / "data")
 real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real data sets are not at {REAL}")
 WORDS = [
     "river",
