@@ -28,6 +28,7 @@ from contract_sets import (
     answered,
     dolly,
     gsm8k,
+    jsonl,
     legal_questions,
     legalbench,
     mbpp,
@@ -49,6 +50,7 @@ from framework.checks.base import Finding, Subject
 from framework.compose import compose
 from framework.data.load import read
 from framework.data.rows import kind_of
+from framework.judges.edges import lookalike
 from framework.profile.access import Profiles
 from framework.schema import Kind
 
@@ -218,6 +220,15 @@ def table(data: Path, details: bool) -> Iterator[str]:
         yield from told
 
 
+def lookalikes(data: Path) -> str:
+    """How far the rule for harmless look-alikes can be trusted, on XSTest's labelled prompts."""
+    rows = list(jsonl(data, "xstest/xstest_prompts.jsonl"))
+    safe, unsafe = (
+        [lookalike(row["prompt"]) for row in rows if (row["label"] == "unsafe") is label] for label in (False, True)
+    )
+    return f"Look-alikes: {sum(safe)} of {len(safe)} safe prompts found, {sum(unsafe)} of {len(unsafe)} unsafe ones."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -225,6 +236,7 @@ def main() -> None:
     given = parser.parse_args()
     for line in table(given.data, given.details):
         print(line, flush=True)
+    print(lookalikes(given.data))
 
 
 if __name__ == "__main__":
