@@ -18,7 +18,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -109,7 +109,8 @@ CASES = (
     Case("One type of contract, six asked", "domain", sec_one_type, "COVERAGE", "DUPLICATE", deployment=sec_types(1)),
     Case("HH-RLHF harmless as align", "align", pairs("hh_rlhf_harmless/harmless_base_test.jsonl.gz"), "",
          "CONSISTENCY DUPLICATE"),
-    Case("LLMBar as align", "align", pairs("llmbar/llmbar.jsonl.gz"), "", "DUPLICATE"),
+    # One of its pairs has the same text on both sides.
+    Case("LLMBar as align", "align", pairs("llmbar/llmbar.jsonl.gz"), "PAIRS", "DUPLICATE"),
     Case("OASST pairs as align", "align", pairs("oasst_sample/oasst_pairs.jsonl.gz"), "", "PAIRS DUPLICATE"),
     Case("XSTest pairs as align, XSTest measured", "align", pairs("xstest/xstest_pairs.jsonl.gz"), "LEAK",
          "PAIRS DUPLICATE", suite=xstest_items),
@@ -123,18 +124,18 @@ def written(path: Path, rows: Iterable[Row]) -> Path:
     return path
 
 
-def found(case: Case, data: Path, folder: Path) -> list[Finding]:
-    """All findings of checks that judge rows."""
+def found(case: Case, data: Path, folder: Path, more: Sequence[str]) -> list[Finding]:
+    """All findings of checks that judge rows; ``more`` sets thresholds."""
     stage = case.stage
     if case.rows is None:
-        return _findings(stage, ["model=tiny", f"stage={stage}"])
+        return _findings(stage, ["model=tiny", f"stage={stage}", *more])
     given = [f"data.{stage}.sources.rows.path={written(folder / 'rows.jsonl', case.rows(data))}"]
     if case.deployment:
         given.append(f"data.domain.contract.deployment={written(folder / 'asked.jsonl', case.deployment(data))}")
     if case.suite:
         path = written(folder / "suite.jsonl", case.suite(data))
         given.append(f"++eval.suites.items={{kind: refusal, measures: instruct, path: {path}}}")
-    return _findings(stage, ["model=tiny", "data=files", f"stage={stage}", "eval=none", *given])
+    return _findings(stage, ["model=tiny", "data=files", f"stage={stage}", "eval=none", *given, *more])
 
 
 def _findings(stage: Kind, arguments: list[str]) -> list[Finding]:
@@ -165,14 +166,14 @@ class _Use:
         self.rows = sum(self.kinds.values())
 
 
-def measured(case: Case, data: Path) -> dict[str, list[Finding]]:
+def measured(case: Case, data: Path, more: Sequence[str] = ()) -> dict[str, list[Finding]]:
     """Findings above info by code, in a home of their own."""
     with tempfile.TemporaryDirectory() as folder:
         before = os.environ.get("TRIPTYCH_HOME")
         os.environ["TRIPTYCH_HOME"] = folder
         try:
             by_code: dict[str, list[Finding]] = {}
-            for finding in found(case, data, Path(folder)):
+            for finding in found(case, data, Path(folder), more):
                 if finding.level != "info":
                     by_code.setdefault(finding.code, []).append(finding)
             return by_code
@@ -205,7 +206,9 @@ def table(data: Path, details: bool) -> Iterator[str]:
         said = verdicts(case, by_code)
         cells: list[str] = []
         for code in CODES:
-            figures = "; ".join(f"{finding.measured:g}" for finding in by_code.get(code, []) if finding.measured)
+            figures = "; ".join(
+                f"{finding.measured:g}" for finding in by_code.get(code, []) if finding.measured is not None
+            )
             verdict = said.get(code, "")
             counts[verdict] += 1
             shown = figures or ("yes" if code in by_code else "")

@@ -25,25 +25,10 @@ if TYPE_CHECKING:
 
 _EDGES = frozenset({"ambiguous", "underspecified", "clarification", "unanswerable", "edge"})
 """Values of ``slice`` or ``task`` that say that a row is such a case."""
-_EXCEPTIONS = [
-    "unless",
-    "except",
-    "excepted",
-    "exception",
-    "exceptions",
-    "exempt",
-    "exempts",
-    "exempted",
-    "exemption",
-    "notwithstanding",
-    "however",
-    "although",
-    "otherwise",
-    "nevertheless",
-    "contraindicated",
-    "provided",
-    "regardless",
-]
+_EXCEPTIONS = (
+    "unless except excepted exception exceptions exempt exempts exempted exemption notwithstanding "
+    "however although otherwise nevertheless contraindicated provided regardless"
+)
 _SHORT = 60
 """Words up to which a prompt may be underspecified."""
 
@@ -99,7 +84,7 @@ class Edge(Check):
 
         judged = {name: english(profile) for name, profile in profiles.items()}
         total = sum(int(mask.sum()) for mask in judged.values())
-        wanted = numbered(_EXCEPTIONS)
+        wanted = numbered(_EXCEPTIONS.split())
         found = {name: (counted(profile, wanted) > 0) & judged[name] for name, profile in profiles.items()}
         count = sum(int(mask.sum()) for mask in found.values())
         if total >= self.min_rows and count < self.min_exceptions * total:
@@ -130,8 +115,11 @@ class Edge(Check):
 def _is_edge(profile: Profile) -> NDArray[np.bool_]:
     import numpy as np
 
-    # A request that lacks something is short; a question after a long text is mostly one that the prompt wanted.
-    asks_back = profile.flag("asks_back") & (profile.counts("prompt_words") <= _SHORT)
+    from framework.profile.vocabulary import counted, numbered
+
+    # A request that lacks something is short, and does not ask for a question.
+    short = profile.counts("prompt_words") <= _SHORT
+    asks_back = profile.flag("asks_back") & short & (counted(profile, numbered(("question", "questions"))) == 0)
     found = asks_back | profile.flag("unknowable")
     for label in ("slice", "task"):
         places = [place for place, name in enumerate(profile.names[label]) if name in _EDGES]

@@ -21,30 +21,11 @@ if TYPE_CHECKING:
 
     from framework.profile.columns import Profile
 
-_FORMAL = [
-    "shall",
-    "hereby",
-    "herein",
-    "hereof",
-    "hereto",
-    "hereunder",
-    "hereinafter",
-    "thereof",
-    "thereto",
-    "therein",
-    "thereunder",
-    "whereas",
-    "whereof",
-    "pursuant",
-    "notwithstanding",
-    "aforesaid",
-    "foregoing",
-    "hereinabove",
-    "heretofore",
-    "thereafter",
-    "indemnify",
-    "covenants",
-]
+_FORMAL = (
+    "shall hereby herein hereof hereto hereunder hereinafter thereof thereto therein thereunder whereas "
+    "whereof pursuant notwithstanding aforesaid foregoing hereinabove heretofore thereafter indemnify "
+    "covenants"
+)
 """Words of deeds and statutes that hardly anybody answers a question with."""
 
 
@@ -54,8 +35,7 @@ class Misuse(Check):
     kind: Literal["misuse"] = "misuse"
     reads_rows: ClassVar[bool] = True
     max_documents: float = Field(default=0.3, ge=0, le=1)
-    """Share of instruct rows that read as documents: of data made as instructions up to a tenth is
-    judged so."""
+    """Share of instruct rows that read as documents: of data made as instructions, 1 to 14 % is judged so."""
     formal: float = Field(default=0.015, gt=0, le=1)
     """Share of a row's words that are formal ones (shall, hereby, pursuant ...) from which it reads as a document:
     more than one in 70, where replies to everyday questions have one in some thousands."""
@@ -103,7 +83,7 @@ class Misuse(Check):
         from framework.profile.vocabulary import counted, numbered
 
         length = np.diff(profile.word_starts)
-        return np.asarray(counted(profile, numbered(_FORMAL)) > self.formal * length, dtype=np.bool_)
+        return np.asarray(counted(profile, numbered(_FORMAL.split())) > self.formal * length, dtype=np.bool_)
 
     def _general(self, subject: Subject, profiles: dict[str, Profile]) -> Iterator[Finding]:
         from framework.profile.vocabulary import Vocabulary
