@@ -18,13 +18,19 @@ sys.path.insert(0, str(PROJECT / "benchmarks"))
 
 from contracts import CASES, measured, verdicts  # noqa: E402
 
-SLOW = {"P3 tasks as instruct", "GSM8K as legal domain", "SEC contracts as instruct, cut in two"}
-"""Left to the benchmark."""
-CHOSEN = [case for case in CASES if case.title not in SLOW]
+SLOW = (
+    "P3 tasks as instruct",
+    "GSM8K alone as instruct",
+    "GSM8K as legal domain",
+    "Dolly, one in twenty harm answered",
+    "SEC contracts as instruct, cut in two",
+    "Licences as legal domain",
+)
+CHOSEN = [pytest.param(case, marks=[pytest.mark.slow] if case.title in SLOW else []) for case in CASES]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real data sets are not at {REAL}; set TRIPTYCH_TEST_DATA")
-@pytest.mark.parametrize("case", CHOSEN, ids=lambda case: case.title)
+@pytest.mark.parametrize("case", CHOSEN, ids=[case.title for case in CASES])
 def test_what_a_set_is_known_to_be_is_found(case, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     by_code = measured(case, REAL)
     said = verdicts(case, by_code)
