@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from framework.compose import Composed, suggest
+from framework.data.contract import Contract
 from framework.data.mix import problems as mix_problems
 from framework.errors import ConfigError, Problem
 from framework.findings import codes
@@ -61,6 +62,12 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
             where = f"data.{kind}.mix.replay.{other}"
             message = f"data.{other} has no sources to replay"
             yield Problem(where, message, f"remove {where}", composed.origin(where))
+    where = f"data.{kind}.contract"
+    if kind == "domain":
+        yield from _collect(data.contract.read, where)
+    elif data.contract != Contract():
+        message = f"{kind} has no contract of topics: COVERAGE and RELEVANCE judge domain data alone"
+        yield Problem(where, message, f"remove {where}, or declare it as data.domain.contract", composed.origin(where))
     for name, source in data.sources.items():
         yield from _collect(source.files, f"{path}.{name}")
 

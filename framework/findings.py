@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from framework.schema import Config, Kind
 
 _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "info": 2}
-_VERSION = 1
+_VERSION = 2
 """Raised when the same rows and thresholds give other findings."""
 
 
@@ -37,15 +37,17 @@ def judge(
     order: list[Kind],
     evaluations: str = "",
     progress: Callable[[str, int, int], None] = lambda message, done, total: None,
+    memory: Mapping[Kind, int] | None = None,
 ) -> list[Finding]:
     """All findings, errors first; those that the user allows as warnings.
 
     ``evaluations`` is a key of the suites and their items: findings on rows are kept for as long as it stays the same.
+    ``memory`` holds the estimated bytes of the largest worker of each stage.
     """
     follows = config.model.instruct if config.model.instruct is not None else model.has_template
     sources = {kind: _as_read(config.data.of(kind).sources, prepared.get(kind)) for kind in order}
     profiles = Profiles(sources, progress)
-    subject = Subject(config, order, prepared, follows, profiles)
+    subject = Subject(config, order, prepared, follows, profiles, memory or {})
     found: list[Finding] = []
     for check in config.checks.all():
         found += _kept(check, subject, evaluations) if check.reads_rows else check.check(subject)
@@ -69,7 +71,8 @@ def _kept(check: Check, subject: Subject, evaluations: str) -> list[Finding]:
         kind: {name: [use.fingerprint, use.weight] for name, use in prepared.sources.items()}
         for kind, prepared in subject.prepared.items()
     }
-    parts: list[Any] = [_VERSION, check.model_dump(mode="json"), sources, evaluations]
+    declared = {kind: subject.config.data.of(kind).contract.fingerprint() for kind in subject.prepared}
+    parts: list[Any] = [_VERSION, check.model_dump(mode="json"), sources, declared, evaluations]
     file = home() / "cache" / "findings" / f"{key_of(parts)}.json"
     try:
         return [_parsed(record) for record in read_json(file)]

@@ -178,7 +178,8 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
         parent = key
     suites = evaluation_key(config.eval)
     by_kind = dict(zip(config.stage.order, prepared, strict=True))
-    findings = judge(config, model, by_kind, config.stage.order, suites, progress)
+    memory: dict[Kind, int] = {stage.kind: stage.estimate.memory_bytes for stage in stages}
+    findings = judge(config, model, by_kind, config.stage.order, suites, progress, memory)
     explained = {finding.stage for finding in findings if finding.level == "error"}
     empty = [stage for stage in stages if not stage.prepared.steps and stage.kind not in explained]
     if empty:

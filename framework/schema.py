@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 
 from framework.adapters.base import Adapter
 from framework.checks.base import Check
+from framework.data.contract import Contract
 from framework.data.mix import Mix
 from framework.devices import Dtype, fast_dtype
 from framework.launchers.base import Launcher
@@ -90,6 +91,8 @@ class StageData(Section):
 
     sources: dict[str, Annotated[Source, Plugin("sources")]] = Field(default_factory=dict)
     mix: Mix = Field(default_factory=Mix)
+    contract: Contract = Field(default_factory=Contract)
+    """What the data is held against: read for domain alone."""
 
 
 class Data(Section):

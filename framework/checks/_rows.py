@@ -55,3 +55,9 @@ class Places:
     def first(self, rows: NDArray[np.bool_]) -> list[tuple[str, int]]:
         """The first few marked rows."""
         return [self[int(row)] for row in rows.nonzero()[0][:SHOWN]]
+
+
+def labelled(profiles: dict[str, Profile], label: str) -> bool:
+    """Whether at least half of a stage's rows carry a label: then the labels are believed, else it is inferred."""
+    rows = sum(profile.rows for profile in profiles.values())
+    return 2 * sum(int((profile.column(label) != 0).sum()) for profile in profiles.values()) >= rows > 0

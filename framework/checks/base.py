@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from framework.registry import Component
@@ -47,6 +47,8 @@ class Subject:
     """Whether the model that the run starts from is tuned to follow instructions."""
     profiles: Profiles
     """Facts of the rows, by stage and source; made when first asked for."""
+    memory: Mapping[Kind, int] = field(default_factory=dict[Any, int])
+    """By stage: the estimated bytes of its largest worker."""
 
 
 class Check(Component):

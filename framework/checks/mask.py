@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from framework.checks._rows import SHOWN
 from framework.checks.base import Check, Finding, Subject
 
 
@@ -24,18 +25,19 @@ class Mask(Check):
                 for reason, rows in reasons.items():
                     message = f"source {name}: the loss mask of row {rows[0]} cannot be proved: {reason}"
                     fix = "correct the row, or use a chat template that keeps every message as it is"
-                    yield Finding(self.code, "error", stage, message, fix)
+                    yield Finding(self.code, "error", stage, message, fix, float(len(rows)), tuple(rows[:SHOWN]))
             for name, use in prepared.sources.items():
                 if use.no_target_rows:
                     message = f"source {name}: {use.no_target_rows:,} rows have no token to learn from"
-                    yield Finding(
-                        self.code, "error", stage, message, f"raise stage.{stage}.max_length, or remove these rows"
-                    )
+                    fix = f"raise stage.{stage}.max_length, or remove these rows"
+                    share = use.no_target_rows / max(1, use.rows)
+                    yield Finding(self.code, "error", stage, message, fix, round(share, 4))
                 if use.truncated:
                     share = use.truncated / max(1, use.rows)
                     message = f"source {name}: {use.truncated:,} rows ({share:.1%}) are cut at max_length"
                     fix = f"raise stage.{stage}.max_length, or set stage.{stage}.long=split (texts) or drop"
-                    yield Finding(self.code, "warning" if share > self.max_cut else "info", stage, message, fix)
+                    level = "warning" if share > self.max_cut else "info"
+                    yield Finding(self.code, level, stage, message, fix, round(share, 4))
 
 
 COMPONENT = Mask

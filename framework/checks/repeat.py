@@ -31,10 +31,11 @@ class Repeat(Check):
                     fix = (
                         f"lower data.{stage}.mix.weights.{name}, add rows to {name}, or raise its cap in mix.max_epochs"
                     )
-                    yield Finding(self.code, "warning", stage, message, fix)
+                    yield Finding(self.code, "warning", stage, message, fix, round(use.epochs, 2))
                 elif use.epochs > self.worth:
                     message = f"source {name} is repeated {use.epochs:.1f} times"
-                    yield Finding(self.code, "warning", stage, message, f"lower its weight, or add rows to {name}")
+                    fix = f"lower its weight, or add rows to {name}"
+                    yield Finding(self.code, "warning", stage, message, fix, round(use.epochs, 2))
 
 
 COMPONENT = Repeat

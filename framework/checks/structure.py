@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from framework.checks._rows import examples, where
 from framework.checks.base import Check, Finding, Subject
+
+if TYPE_CHECKING:
+    from framework.data.rows import RowKind
 
 _WANTED = {
     "sft": (("conversation",), "instruction-response pairs"),
@@ -38,7 +42,16 @@ class Structure(Check):
                         f"source {name}: {count:,} of {use.rows:,} rows are {_SHOWN[kind]}; {stage} trains on {shown}"
                     )
                     fix = f"move {name} to the stage that its rows are for, or convert it"
-                    yield Finding(self.code, "error", stage, message, fix)
+                    shown = self._shown(subject, stage, name, kind)
+                    yield Finding(self.code, "error", stage, message, fix, round(count / use.rows, 4), shown)
+
+    def _shown(self, subject: Subject, stage: str, name: str, kind: RowKind) -> tuple[str, ...]:
+        """Rows of the wrong kind; those of a replayed source are shown where it is at home."""
+        profiles = subject.profiles.of(stage)
+        if name not in profiles:
+            return ()
+        own = {name: profiles[name]}
+        return examples(own, where(own, {name: own[name].is_kind(kind)}))
 
 
 COMPONENT = Structure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 _VERDICTS = {"true": True, "1": True, "false": False, "0": False}
 _VOTES = {**_VERDICTS, "chosen": True, "rejected": False}
@@ -66,8 +66,15 @@ def verdict(value: Any) -> bool | None:
 
 
 def agreement(fields: dict[str, Any], name: str) -> float | None:
-    """The share of annotators who agree: given from 0 to 1, or as their votes; ``None`` when there is none."""
+    """The share of annotators who agree: given from 0 to 1, as their votes, or as counts of ``chosen`` and
+    ``rejected``; ``None`` when there is none."""
     value = fields.get(name)
+    if isinstance(value, dict):
+        given = cast("dict[str, Any]", value)
+        counts = [given.get("chosen", 0), given.get("rejected", 0)]
+        if given.keys() <= {"chosen", "rejected"} and all(type(n) is int and n >= 0 for n in counts) and any(counts):
+            return counts[0] / sum(counts)
+        raise UnusableError(f"{name} holds counts of something else than chosen and rejected")
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         votes = [_choice(vote, _VOTES) for vote in value]
         if not votes:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from framework.profile.columns import Profile
 
 Progress = Callable[[str, int, int], None]
@@ -33,3 +36,9 @@ class Profiles:
                 )
                 self._made[stage, name] = made
         return {name: self._made[stage, name] for name in self._sources.get(stage, {})}
+
+    def texts(self, stage: str, name: str, places: NDArray[np.int64]) -> list[str]:
+        """What rows of a source say, read from its files again; ``places`` ascend."""
+        from framework.profile.build import texts
+
+        return texts(name, self._sources[stage][name], f"data.{stage}.sources.{name}", places)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from framework.data.arrays import Files
 from framework.data.cache import key_of, publish
@@ -19,11 +20,13 @@ from framework.data.load import batches, fingerprint, read
 from framework.data.parallel import in_order
 from framework.data.rows import Conversation, Judged, Pair, Row, Text, Turn, kind_of
 from framework.judges import VERSION as JUDGES
+from framework.judges.edges import continues, lookalike, unknowable
 from framework.judges.refusal import judge
 from framework.judges.requests import asks, asks_back, harmful
+from framework.judges.style import traits
 from framework.judges.tasks import infer_task
 from framework.paths import home
-from framework.profile.columns import COUNTS, FLAGS, HASHES, KINDS, WRITTEN, Profile
+from framework.profile.columns import AGREEMENT, COUNTS, FLAGS, HASHES, KINDS, TRAITS, WRITTEN, Profile
 from framework.profile.minhash import PERMUTATIONS, signatures
 from framework.profile.words import hashed, words
 from framework.sources.base import Source
@@ -31,12 +34,14 @@ from framework.sources.base import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = 3
+VERSION = 4
 """Raised when the same rows give other facts, or other files."""
 _EXCERPT = 240
 _TYPES = {
     "kind": np.uint8,
     **dict.fromkeys(FLAGS, np.bool_),
+    **dict.fromkeys(TRAITS, np.uint8),
+    AGREEMENT: np.int8,
     **dict.fromkeys(WRITTEN, np.int32),
     **dict.fromkeys(COUNTS, np.int32),
     **{f"hash_{name}": np.uint64 for name in HASHES},
@@ -147,6 +152,14 @@ def _observe(batch: list[Row]) -> _Facts:
     )
 
 
+def texts(name: str, source: Source, path: str, places: NDArray[np.int64]) -> list[str]:
+    """What the rows at these places (ascending) say, read again: profiles keep words as numbers alone."""
+    wanted = frozenset(places.tolist())
+    tolerant = source.model_copy(update={"max_bad_rows": 10**12})
+    chosen = (_parts(row) for place, row in enumerate(read(name, tolerant, path).rows) if place in wanted)
+    return [f"{parts.prompt}\n{parts.response}".strip() for parts in chosen]
+
+
 def _parts(row: Row) -> _Parts:
     if isinstance(row, Text):
         return _Parts("", row.text)
@@ -172,6 +185,13 @@ def _facts(row: Row, parts: _Parts, names: dict[str, _Names], into: dict[str, li
         "asks_back": spoken and asks_back(parts.response),
         "harmful": spoken and harmful(parts.prompt),
         "asks": spoken and asks(parts.prompt),
+        "unknowable": spoken and unknowable(parts.response),
+        "lookalike": spoken and lookalike(parts.prompt),
+        "continues": spoken and continues(parts.prompt, parts.response),
+        "rejected_refuses": kind == "pair" and judge(parts.rejected),
+        "traits": traits(parts.response) if spoken else 0,
+        "rejected_traits": traits(parts.rejected) if kind == "pair" else 0,
+        AGREEMENT: -1 if not isinstance(row, Pair) or row.agreement is None else round(100 * row.agreement),
         "task": names["task"].place(task),
         "topic": names["topic"].place(row.labels.topic),
         "slice": names["slice"].place(row.labels.slice),

@@ -16,8 +16,14 @@ from framework.data.rows import RowKind
 from framework.profile.words import runs
 
 KINDS: tuple[RowKind, ...] = ("text", "conversation", "pair", "judged")
-FLAGS = ("refuses", "asks_back", "harmful", "asks")
-"""What is true of a row: its reply refuses; its reply asks back; its prompt seems harmful; its prompt asks at all."""
+FLAGS = ("refuses", "asks_back", "harmful", "asks", "unknowable", "lookalike", "continues", "rejected_refuses")
+"""What is true of a row: its reply refuses; its reply asks back; its prompt seems harmful; its prompt asks at all; its
+reply says that the answer cannot be known; its prompt only looks harmful; its reply goes on where the prompt broke
+off; its rejected reply refuses."""
+TRAITS = ("traits", "rejected_traits")
+"""How replies are written: bits of ``framework.judges.style.TRAITS``."""
+AGREEMENT = "agreement"
+"""Per cent of the annotators who prefer the chosen side; -1 where the row does not say."""
 WRITTEN = ("task", "topic", "slice")
 """Labels that rows may carry; without one, ``task`` is inferred."""
 COUNTS = ("prompt_words", "response_words", "rejected_words")
@@ -51,6 +57,10 @@ class Profile:
     def flag(self, name: str) -> NDArray[np.bool_]:
         """A column of ``FLAGS``; bool [N]."""
         return np.asarray(self.column(name), dtype=np.bool_)
+
+    def trait(self, place: int, column: str = "traits") -> NDArray[np.bool_]:
+        """Which replies have the trait of ``framework.judges.style.TRAITS`` at a place; bool [N]."""
+        return np.asarray((np.asarray(self.column(column), dtype=np.int64) >> place) & 1, dtype=np.bool_)
 
     def is_kind(self, kind: RowKind) -> NDArray[np.bool_]:
         """Which rows are of a kind; bool [N]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +28,7 @@ from framework.profile.access import Profiles
 from framework.profile.minhash import first_alike, signature
 from framework.profile.words import hashed, runs, words
 
-REAL = PROJECT.parent / "shared" / "data"
+REAL = Path(os.environ.get("TRIPTYCH_TEST_DATA") or PROJECT.parent / "shared" / "data")
 real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real data sets are not at {REAL}")
 WORDS = [
     "river",
@@ -165,7 +166,7 @@ def test_the_bundled_sample_is_clean() -> None:
     profiles = Profiles({kind: config.data.of(kind).sources for kind in order}, lambda *_: None)
     subject = Subject(config, order, cast("Any", dict.fromkeys(order)), True, profiles)
     found = [finding for check in config.checks.all() if check.reads_rows for finding in check.check(subject)]
-    assert not found
+    assert [finding for finding in found if finding.level != "info"] == []
 
 
 def test_thresholds_are_settings_and_strict() -> None:
