@@ -10,13 +10,14 @@ from typing import TypeVar
 from framework.audit.counts import histogram, lengths, source_audit, values
 from framework.audit.rows import Rows, duplicates, leaks, shown_findings
 from framework.checks.base import Check
+from framework.checks.coverage import Coverage
 from framework.checks.duplicate import Duplicate
 from framework.checks.leak import Leak
 from framework.findings import codes
 from framework.plan import Plan, StagePlan
 from framework.profile.access import Profiles
-from framework.profile.summary import labelled, manners
-from framework.report.audit_records import AuditFile, Manners, StageAudit
+from framework.profile.summary import Labelled, labelled, manners
+from framework.report.audit_records import AuditFile, Manners, StageAudit, Values
 
 Progress = Callable[[str, int, int], None]
 _C = TypeVar("_C", bound=Check)
@@ -33,7 +34,7 @@ def audit(plan: Plan, command: str, progress: Progress) -> AuditFile:
     stages: list[StageAudit] = []
     for stage in plan.stages:
         progress(f"{stage.kind}: duplicates and leaks", 0, 0)
-        stages.append(_stage(plan, stage, Rows(profiles.of(stage.kind), show)))
+        stages.append(_stage(plan, stage, Rows(profiles.of(stage.kind), show), profiles))
     return AuditFile(
         name=config.name,
         model=config.model.name or config.model.path,
@@ -48,7 +49,7 @@ def audit(plan: Plan, command: str, progress: Progress) -> AuditFile:
     )
 
 
-def _stage(plan: Plan, stage: StagePlan, rows: Rows) -> StageAudit:
+def _stage(plan: Plan, stage: StagePlan, rows: Rows, access: Profiles) -> StageAudit:
     config, profiles, prepared = plan.config, rows.profiles, stage.prepared
     found = lengths(stage)
     return StageAudit(
@@ -62,11 +63,20 @@ def _stage(plan: Plan, stage: StagePlan, rows: Rows) -> StageAudit:
         sources={name: source_audit(config.data, stage, name, found.get(name)) for name in prepared.sources},
         lengths=histogram(found, stage.settings.max_length),
         tasks=values(labelled(profiles, "task"), {}),
-        topics=values(labelled(profiles, "topic"), {}),
+        topics=_topics(plan, stage, rows, access),
         manners={name: Manners(**asdict(manners(profile))) for name, profile in profiles.items()},
         duplicates=duplicates(rows, _check(plan, Duplicate)),
         leaks=list(leaks(rows, _check(plan, Leak), config.eval.suites)),
     )
+
+
+def _topics(plan: Plan, stage: StagePlan, rows: Rows, access: Profiles) -> Values:
+    """Topics as COVERAGE sees them where topics are declared, else those that rows carry."""
+    declared = plan.config.data.of(stage.kind).contract.read()
+    if not (declared.topics or any(asked.topic for asked in declared.asked)):
+        return values(labelled(rows.profiles, "topic"), {})
+    found = _check(plan, Coverage).compared(declared, access)
+    return values(Labelled(found.held.total() + found.unknown, found.unknown, found.held), found.asked)
 
 
 def _check(plan: Plan, kind: type[_C]) -> _C:

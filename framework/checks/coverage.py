@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -18,9 +19,24 @@ from framework.checks.base import Check, Finding, Subject
 if TYPE_CHECKING:
     from framework.data.contract import Declared
     from framework.judges.topics import Topics
+    from framework.profile.access import Profiles
     from framework.profile.columns import Profile
 
 _NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Topics of the rows, and of what is asked."""
+
+    held: Counter[str]
+    """Rows by topic."""
+    unknown: int
+    """Rows whose topic is not known."""
+    asked: Mapping[str, float]
+    """Share of what is asked by topic."""
+    sample: int
+    """Rows of the deployment sample that told these shares; 0 where they are declared."""
 
 
 class Coverage(Check):
@@ -56,18 +72,26 @@ class Coverage(Check):
                 fix = "declare data.domain.contract.topics or taxonomy, or give the sample's rows a topic"
                 yield Finding(self.code, "info", "domain", message, fix)
             return
-        guess = _guesser(declared)
-        asked, from_sample = self._asked(declared, guess)
-        held, unknown = self._held(subject, guess)
-        total = held.total()
-        if total + unknown < self.min_rows:
+        found = self.compared(declared, subject.profiles)
+        total = found.held.total()
+        if total + found.unknown < self.min_rows:
             return
         if not total:
             message = f"no row is on a topic that is asked about ({len(names)} topics are declared)"
             yield Finding(self.code, "warning", "domain", message, "add rows on these topics, or correct them", 0.0)
             return
-        yield from self._thin(asked, held, unknown)
-        yield from self._apart(asked, held, from_sample)
+        yield from self._thin(found.asked, found.held, found.unknown)
+        yield from self._apart(found.asked, found.held, found.sample)
+
+    def compared(self, declared: Declared, profiles: Profiles) -> Compared:
+        """The topics of the domain's rows beside those that are asked about; ``declared`` names topics.
+
+        Raises ``DataError`` when a source whose rows carry no topics cannot be read again.
+        """
+        guess = _guesser(declared)
+        asked, sample = self._asked(declared, guess)
+        held, unknown = self._held(profiles, guess)
+        return Compared(held, unknown, asked, sample)
 
     def _asked(self, declared: Declared, guess: Topics) -> tuple[dict[str, float], int]:
         """Topics with their shares of what is asked, and the rows of the sample that told them (0: declared)."""
@@ -80,24 +104,24 @@ class Coverage(Check):
         shares = {topic.name: topic.share for topic in declared.topics if topic.share}
         return _shares(shares or dict.fromkeys((topic.name for topic in declared.topics), 1.0) or counts), 0
 
-    def _held(self, subject: Subject, guess: Topics) -> tuple[Counter[str], int]:
+    def _held(self, profiles: Profiles, guess: Topics) -> tuple[Counter[str], int]:
         """Rows by topic, and rows whose topic is not known."""
-        profiles = subject.profiles.of("domain")
+        of_domain = profiles.of("domain")
         found: Counter[str] = Counter()
-        if labelled(profiles, "topic"):
-            for profile in profiles.values():
-                found.update(profile.labels("topic"))
+        if labelled(of_domain, "topic"):
+            for profile in of_domain.values():
+                found.update(profile.label_counts("topic"))
         else:
-            for name, profile in profiles.items():
-                found.update(self._inferred(subject, name, profile, guess))
+            for name, profile in of_domain.items():
+                found.update(self._inferred(profiles, name, profile, guess))
         unknown = found.pop("", 0)
         return found, unknown
 
-    def _inferred(self, subject: Subject, name: str, profile: Profile, guess: Topics) -> Counter[str]:
+    def _inferred(self, profiles: Profiles, name: str, profile: Profile, guess: Topics) -> Counter[str]:
         import numpy as np
 
         places = np.unique(np.linspace(0, profile.rows - 1, min(profile.rows, self.most_rows)).astype(np.int64))
-        counts = Counter(found.topic for found in guess.classify(subject.profiles.texts("domain", name, places)))
+        counts = Counter(found.topic for found in guess.classify(profiles.texts("domain", name, places)))
         return Counter({topic: round(count * profile.rows / len(places)) for topic, count in counts.items()})
 
     def _thin(self, asked: Mapping[str, float], held: Counter[str], unknown: int) -> Iterator[Finding]:
