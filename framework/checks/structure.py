@@ -11,8 +11,14 @@ _WANTED = {
     "sft": (("conversation",), "instruction-response pairs"),
     "clm": (("text", "conversation"), "text or instruction-response pairs"),
     "pair": (("pair",), "comparison pairs (prompt, chosen, rejected)"),
+    "judged": (("judged",), "judged responses (prompt, completion, label)"),
 }
-_SHOWN = {"text": "plain text", "conversation": "single responses", "pair": "comparison pairs"}
+_SHOWN = {
+    "text": "plain text",
+    "conversation": "single responses",
+    "pair": "comparison pairs",
+    "judged": "judged responses",
+}
 
 
 class Structure(Check):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from framework.data.layout import Piece, layout
 from framework.data.model_files import ModelFiles, fingerprint, read_model
 from framework.data.rows import Conversation, Role, Turn
+from framework.data.shape import plain
 from framework.data.template import RefusedError, Skeleton, Template
 from framework.data.vocabulary import Vocabulary, flat
 from framework.errors import ModelError
@@ -58,9 +59,10 @@ class ChatTokenizer:
         self.fingerprint = files.fingerprint
         self.vocab_size = self._vocabulary.size
         self._eos = self._vocabulary.id_of(files.named.get("eos_token", ""))
-        self._frame = self._reply_frame()
         own = () if self._eos is None else (self._eos,)
-        self.eos_ids: frozenset[int] = frozenset((*files.eos, *own, *self._frame.stop))
+        self.eos_ids: frozenset[int] = frozenset((*files.eos, *own))
+        self._frame = self._reply_frame()
+        self.eos_ids |= frozenset(self._frame.stop)
         pad = self._vocabulary.id_of(files.named.get("pad_token", ""))
         self.pad_id: int = next((id for id in (pad, self._eos, *sorted(self.eos_ids)) if id is not None), 0)
 
@@ -76,7 +78,7 @@ class ChatTokenizer:
     def render(self, turns: Sequence[Turn], generation_prompt: bool = False) -> str:
         """The conversation as the template writes it. Raises ``ModelError`` when there is none or it refuses."""
         try:
-            return self._rendering(turns, generation_prompt)
+            return self._rendering(turns, (), generation_prompt)
         except RefusedError as error:
             raise ModelError(str(error)) from error
 
@@ -89,7 +91,7 @@ class ChatTokenizer:
     def encode_prompts(self, prompts: Sequence[Sequence[Turn]]) -> list[NDArray[np.int32]]:
         """Each prompt up to where the model replies. Raises ``ModelError`` when the template refuses one."""
         found: list[NDArray[np.int32]] = []
-        for encoded in self._encode(prompts, generation_prompt=True):
+        for encoded in self._encode([(turns, ()) for turns in prompts], generation_prompt=True):
             if isinstance(encoded, Unproved):
                 raise ModelError(f"a prompt cannot be encoded: {encoded.reason}")
             found.append(encoded.ids)
@@ -103,50 +105,57 @@ class ChatTokenizer:
 
     def encode_conversations(self, rows: Sequence[Conversation]) -> list[Encoded | Unproved]:
         """Tokens and mask of each conversation, or why they cannot be proved."""
-        return self._encode([row.turns for row in rows], generation_prompt=False)
+        return self._encode([(row.turns, row.tools) for row in rows], generation_prompt=False)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included."""
         return self._vocabulary.decode([int(id) for id in ids])
 
-    def _rendering(self, turns: Sequence[Turn], generation_prompt: bool) -> str:
+    def _rendering(self, turns: Sequence[Turn], tools: Sequence[str], generation_prompt: bool) -> str:
         if self._template is None:
             raise RefusedError("the model has no chat template")
-        return self._template.render(turns, generation_prompt)
+        return self._template.render(turns, tools, generation_prompt)
 
-    def _encode(self, rows: Sequence[Sequence[Turn]], generation_prompt: bool) -> list[Encoded | Unproved]:
+    def _encode(
+        self, rows: Sequence[tuple[Sequence[Turn], Sequence[str]]], generation_prompt: bool
+    ) -> list[Encoded | Unproved]:
         outlines: list[_Outline | Unproved] = []
         texts: dict[bool, list[str]] = {False: [], True: []}
-        for turns in rows:
+        for turns, tools in rows:
             try:
-                outlines.append(self._outline(turns, generation_prompt, texts))
+                outlines.append(self._outline(turns, tools, generation_prompt, texts))
             except RefusedError as error:
                 outlines.append(Unproved(str(error)))
         ids = {bare: self._vocabulary.encode(texts[bare], bare) if texts[bare] else [] for bare in texts}
         faults = {bare: self._vocabulary.faithful(ids[bare], texts[bare]) if texts[bare] else [] for bare in texts}
         return [outline if isinstance(outline, Unproved) else _assemble(outline, ids, faults) for outline in outlines]
 
-    def _outline(self, turns: Sequence[Turn], generation_prompt: bool, texts: dict[bool, list[str]]) -> _Outline:
+    def _outline(
+        self, turns: Sequence[Turn], tools: Sequence[str], generation_prompt: bool, texts: dict[bool, list[str]]
+    ) -> _Outline:
         """Prove a conversation's rendering; queue its stretches in ``texts``."""
-        text = self._rendering(turns, generation_prompt)
+        text = self._rendering(turns, tools, generation_prompt)
         assert self._template is not None
         roles: tuple[Role, ...] = tuple(turn.role for turn in turns)
-        skeleton = self._template.skeleton(roles, generation_prompt)
-        pieces = self._layout(roles, skeleton, generation_prompt)
-        contents = skeleton.contents(text, turns)
+        skeleton, values = self._template.skeleton(turns, tools, generation_prompt)
+        if plain(turns, tools):
+            pieces = self._layout(roles, skeleton, generation_prompt)
+        else:
+            pieces = layout(skeleton, roles, self._vocabulary, self.eos_ids)
+        found = skeleton.found(text, values)
         slots: list[tuple[bool, int]] = []
         for piece in pieces:
             if piece.parts:
                 queue = texts[piece.bare]
                 slots.append((piece.bare, len(queue)))
-                queue.append("".join(part if isinstance(part, str) else contents[part] for part in piece.parts))
+                queue.append("".join(part if isinstance(part, str) else found[part] for part in piece.parts))
         return _Outline(pieces, slots)
 
     def _layout(self, roles: tuple[Role, ...], skeleton: Skeleton, generation_prompt: bool) -> tuple[Piece, ...]:
         key = (roles, generation_prompt)
         if key not in self._layouts:
             try:
-                self._layouts[key] = layout(skeleton, roles, self._vocabulary)
+                self._layouts[key] = layout(skeleton, roles, self._vocabulary, self.eos_ids)
             except RefusedError as error:
                 self._layouts[key] = error
         found = self._layouts[key]
@@ -160,11 +169,12 @@ class ChatTokenizer:
         try:
             if self._template is None:
                 return _Frame()
-            pieces = self._layout(roles, self._template.skeleton(roles, False), False)
+            skeleton, _ = self._template.skeleton((Turn("user", ""), Turn("assistant", "")), (), False)
+            pieces = self._layout(roles, skeleton, False)
         except RefusedError:
             return _Frame()
         at = next(index for index, piece in enumerate(pieces) if piece.reply)
-        content = pieces[at].parts.index(1)
+        content = pieces[at].parts.index(skeleton.order.index(1))
         lead, tail = (
             "".join(str(part) for part in parts)
             for parts in (pieces[at].parts[:content], pieces[at].parts[content + 1 :])

@@ -12,22 +12,23 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from framework.data.chat import ChatTokenizer, Encoded, Unproved
 from framework.data.fit import Account, Long, Parts, Plain, Unit, fit
 from framework.data.load import read
-from framework.data.rows import Conversation, Pair, Row, RowKind, Text, Turn, kind_of
+from framework.data.rows import Conversation, Judged, Pair, Row, RowKind, Text, Turn, kind_of
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-RowsKind = Literal["sft", "clm", "pair"]
+RowsKind = Literal["sft", "clm", "pair", "judged"]
 Tick = Callable[[int], None]
 """Told how many rows are through."""
 TRAINABLE: dict[RowsKind, frozenset[RowKind]] = {
     "sft": frozenset({"conversation"}),
     "clm": frozenset({"text", "conversation"}),
     "pair": frozenset({"pair"}),
+    "judged": frozenset({"judged"}),
 }
-VERSION = 1
+VERSION = 2
 """Raised when the same rows give other tokens."""
 _BATCH = 2048
 _EXAMPLES = 3
@@ -42,7 +43,7 @@ class Tokens:
         self.account = Account.parse(json.loads((directory / "account.json").read_text(encoding="utf-8")))
         self.ids: list[str] = json.loads((directory / "ids.json").read_text(encoding="utf-8"))
         self.parts: NDArray[np.int64] = np.load(directory / "parts.npy")
-        """int64 [U, 3]: tokens of prompt, chosen and rejected; an ordinary row has the first alone."""
+        """int64 [U, 3]: tokens of prompt, chosen and rejected; other rows have the first alone, judged ones two."""
         self.row: NDArray[np.int64] = np.load(directory / "row.npy")
         """int64 [U]: the source's row that a unit comes from."""
         self.lengths: NDArray[np.int64] = self.parts.sum(axis=1)
@@ -75,7 +76,7 @@ def encode_source(
         while batch := list(islice(reading.rows, _BATCH)):
             encoded = _encode(batch, rows, tokenizer, account)
             for index, row, found in encoded:
-                for unit in fit(row.id, found, max_length, long, account):
+                for unit in fit(row.id, found, max_length, _policy(row, long), account):
                     _append(unit, tokens, supervised)
                     ids.append(unit.id)
                     parts.append(unit.parts)
@@ -119,11 +120,17 @@ def _conversations(row: Row) -> list[Conversation]:
     if isinstance(row, Conversation):
         return [row]
     if isinstance(row, Pair):
-        return [
-            Conversation(id=row.id, turns=(*row.prompt, Turn("assistant", reply)))
-            for reply in (row.chosen, row.rejected)
-        ]
-    return []
+        return [_answered(row, row.chosen), _answered(row, row.rejected)]
+    return [_answered(row, row.completion)] if isinstance(row, Judged) else []
+
+
+def _answered(row: Pair | Judged, reply: str) -> Conversation:
+    return Conversation(id=row.id, turns=(*row.prompt, Turn("assistant", reply)))
+
+
+def _policy(row: Row, long: Long) -> Long:
+    """A part of a conversation from its middle on would answer what is not there: texts alone are split."""
+    return "truncate" if long == "split" and not isinstance(row, Text) else long
 
 
 def _plain_text(ids: NDArray[np.int32]) -> Plain:
@@ -140,9 +147,12 @@ def _spoken(row: Row, conversations: Iterator[Encoded | Unproved]) -> Plain | Pa
             return found
     assert isinstance(first, Encoded)
     end = _end(first)
+    prompt = first.ids[: first.reply]
+    if isinstance(row, Judged):
+        said, nothing = first.ids[first.reply : end], first.ids[:0]
+        return Parts(prompt, said, nothing) if row.desirable else Parts(prompt, nothing, said)
     if not isinstance(second, Encoded):
         return Plain(first.ids[:end], first.supervised[:end])
-    prompt = first.ids[: first.reply]
     if first.reply != second.reply or not (prompt == second.ids[: second.reply]).all():
         return Unproved("the template writes the prompt differently for chosen and rejected")
     return Parts(prompt, first.ids[first.reply : end], second.ids[second.reply : _end(second)])

@@ -50,7 +50,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Tokens that stay together: a row, a part of a split one, or a pair's prompt, chosen and rejected."""
+    """Tokens that stay together: a row, a part of a split one, or a prompt with the replies to it."""
 
     id: str
     ids: NDArray[np.int32]
@@ -60,7 +60,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A pair's three parts as tokens."""
+    """A pair's three parts as tokens. A judged reply is the chosen one, or the rejected one, and the other is empty."""
 
     prompt: NDArray[np.int32]
     chosen: NDArray[np.int32]
@@ -105,7 +105,7 @@ def fit(id: str, found: Parts | Plain, limit: int, long: Long, account: Account)
 
 
 def _pair(id: str, found: Parts, limit: int, account: Account) -> Iterator[Unit]:
-    """A pair cut to fit: its prompt from the left first, then the longer response from the right."""
+    """A prompt and its replies cut to fit: the prompt from the left first, then the longer reply from the right."""
     import numpy as np
 
     chosen, rejected = found.chosen, found.rejected
@@ -119,7 +119,9 @@ def _pair(id: str, found: Parts, limit: int, account: Account) -> Iterator[Unit]
         chosen = chosen[: shorter if len(found.chosen) <= len(found.rejected) else longer]
         rejected = rejected[: longer if len(found.chosen) <= len(found.rejected) else shorter]
     prompt = found.prompt[len(found.prompt) - kept :]
-    if not (len(prompt) and len(chosen) and len(rejected)):
+    if not len(prompt) or any(
+        len(full) and not len(cut) for full, cut in ((found.chosen, chosen), (found.rejected, rejected))
+    ):
         account.no_target_rows += 1
         account.leave_out("no target token", id)
         return

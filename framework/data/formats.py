@@ -1,41 +1,34 @@
 """Formats: how the columns of a record become a typed row.
 
-Each format is a function from a record's fields to a row's content. What a row says but a turn cannot hold (tool calls,
-images, per-message weights) is refused with a reason that can be counted, never left out.
+Each format is a function from a record's fields to a row's content. What a row says but a turn cannot hold (images,
+per-message weights) is refused with a reason that can be counted, never left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from framework.data.rows import Conversation, Labels, Pair, Role, Row, Text, Turn
+from framework.data.fields import UnusableError, absent, agreement, number, optional, plain, text, verdict
+from framework.data.messages import tools_of, turns_of
+from framework.data.rows import Conversation, Judged, Labels, Pair, Row, Text, Turn
 from framework.sources.base import Bad, Format, Record
 
-_ROLES: dict[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "model": "assistant",
-    "tool": "tool",
-    "observation": "tool",
-}
-_TOOL_CALLS = "tool calls cannot be represented yet"
 _JOINT = "\n\n"
+_NO_TOOLS = "tool definitions beside a preference cannot be represented yet"
 
 
-class _RefusedError(ValueError):
-    """The row cannot be used; the message is the countable reason."""
+def detect(columns: frozenset[str], labels: Iterable[Any] = ()) -> Format | None:
+    """The format that a set of columns means, the most specific first; ``None`` when it means none.
 
-
-def detect(columns: frozenset[str]) -> Format | None:
-    """The format that a set of columns means, the most specific first; ``None`` when it means none."""
+    ``labels`` are values of the column ``label``: where all of them are true or false, the rows are judged replies.
+    """
     if {"chosen", "rejected"} <= columns:
         return "preference"
+    if {"prompt", "completion"} <= columns or columns & {"messages", "conversations"}:
+        judged = [verdict(label) is not None for label in labels]
+        if judged and all(judged):
+            return "binary_preference"
     if "messages" in columns:
         return "messages"
     if "conversations" in columns:
@@ -53,20 +46,18 @@ def to_row(record: Record, format: Format, labels: Mapping[str, str]) -> Row | B
     try:
         found = Labels(**{name: _label(fields, name) or labels.get(name, "") for name in ("task", "topic", "slice")})
         given = fields.get("id")
-        id = record.where if given is None or given == "" else _plain(given, "id")
+        id = record.where if given is None or given == "" else plain(given, "id")
         return _READERS[format](fields, id, found)
-    except _RefusedError as error:
+    except UnusableError as error:
         return Bad(str(error), record.where)
 
 
 def _instruction(fields: dict[str, Any], id: str, labels: Labels) -> Row:
-    _absent(fields, "history", "history cannot be represented yet")
-    context = _optional(fields, "context") or _optional(fields, "input")
-    parts = [part for part in (_optional(fields, "instruction"), context) if part.strip()]
-    response = _text(fields.get("response", fields.get("output")), "response")
-    system = _optional(fields, "system")
-    turns = [Turn("system", system)] if system.strip() else []
-    turns += [Turn("user", _JOINT.join(parts)), Turn("assistant", response)]
+    absent(fields, "history", "history cannot be represented yet")
+    context = optional(fields, "context") or optional(fields, "input")
+    parts = [part for part in (optional(fields, "instruction"), context) if part.strip()]
+    response = text(fields.get("response", fields.get("output")), "response")
+    turns = [*_system(fields), Turn("user", _JOINT.join(parts)), Turn("assistant", response)]
     return Conversation(id=id, labels=labels, turns=_complete(turns))
 
 
@@ -79,43 +70,60 @@ def _sharegpt(fields: dict[str, Any], id: str, labels: Labels) -> Row:
 
 
 def _conversation(fields: dict[str, Any], column: str, id: str, labels: Labels) -> Row:
-    _absent(fields, "tools", "tool definitions cannot be represented yet")
-    _absent(fields, "functions", "tool definitions cannot be represented yet")
-    turns = _turns(fields.get(column), column)
-    system = _optional(fields, "system")
-    if system.strip() and turns[0].role != "system":
-        turns.insert(0, Turn("system", system))
-    return Conversation(id=id, labels=labels, turns=_complete(turns))
+    turns = _spoken(fields, column)
+    return Conversation(id=id, labels=labels, turns=_complete(turns), tools=tools_of(fields))
 
 
 def _prompt_completion(fields: dict[str, Any], id: str, labels: Labels) -> Row:
     prompt = _prompt(fields)
-    response = _response(fields.get("completion"), prompt, "response")
-    return Conversation(id=id, labels=labels, turns=_complete([*prompt, Turn("assistant", response)]))
+    reply = _reply(fields.get("completion"), prompt, "response")
+    return Conversation(id=id, labels=labels, turns=_complete([*prompt, reply]), tools=tools_of(fields))
 
 
 def _plain_text(fields: dict[str, Any], id: str, labels: Labels) -> Row:
-    text = _text(fields.get("text"), "text")
-    if not text.strip():
-        raise _RefusedError("empty text")
-    return Text(id=id, labels=labels, text=text)
+    given = text(fields.get("text"), "text")
+    if not given.strip():
+        raise UnusableError("empty text")
+    return Text(id=id, labels=labels, text=given)
 
 
 def _preference(fields: dict[str, Any], id: str, labels: Labels) -> Row:
-    _absent(fields, "tools", "tool definitions cannot be represented yet")
+    absent(fields, "tools", _NO_TOOLS)
+    absent(fields, "functions", _NO_TOOLS)
     if any(name in fields for name in ("prompt", "messages", "instruction")):
         prompt = _prompt(fields)
     else:
         prompt = _shared(fields.get("chosen"), fields.get("rejected"))
-    chosen = _response(fields.get("chosen"), prompt, "chosen")
-    rejected = _response(fields.get("rejected"), prompt, "rejected")
-    for name, text in (("chosen", chosen), ("rejected", rejected)):
-        if not text.strip():
-            raise _RefusedError(f"empty {name}")
-    _complete([*prompt, Turn("assistant", chosen)])
-    if prompt[-1].role == "assistant":
-        raise _RefusedError("prompt ends with the assistant's message")
-    return Pair(id=id, labels=labels, prompt=tuple(prompt), chosen=chosen, rejected=rejected)
+    chosen, rejected = (_answer(fields, name, prompt) for name in ("chosen", "rejected"))
+    return Pair(
+        id=id,
+        labels=labels,
+        prompt=_asked(prompt, chosen),
+        chosen=chosen,
+        rejected=rejected,
+        agreement=agreement(fields, "annotators"),
+        margin=number(fields, "margin"),
+    )
+
+
+def _binary_preference(fields: dict[str, Any], id: str, labels: Labels) -> Row:
+    absent(fields, "tools", _NO_TOOLS)
+    absent(fields, "functions", _NO_TOOLS)
+    given = fields.get("label")
+    desirable = verdict(given)
+    if desirable is None:
+        raise UnusableError("label is missing" if given is None else "label is neither true nor false")
+    column = "messages" if "messages" in fields else "conversations"
+    if fields.get("completion") is None and column in fields:
+        *prompt, last = _spoken(fields, column)
+        if last.role != "assistant" or not prompt:
+            raise UnusableError("last message is not the assistant's reply")
+        completion = _words(last, "completion")
+    else:
+        prompt = _prompt(fields)
+        completion = _answer(fields, "completion", prompt)
+    asked = _asked(prompt, completion)
+    return Judged(id=id, labels=labels, prompt=asked, completion=completion, desirable=desirable)
 
 
 _READERS: dict[Format, Callable[[dict[str, Any], str, Labels], Row]] = {
@@ -125,117 +133,88 @@ _READERS: dict[Format, Callable[[dict[str, Any], str, Labels], Row]] = {
     "prompt_completion": _prompt_completion,
     "text": _plain_text,
     "preference": _preference,
+    "binary_preference": _binary_preference,
 }
 
 
 def _complete(turns: list[Turn]) -> tuple[Turn, ...]:
     """The turns, when they are a conversation that can be trained on."""
     if turns[-1].role != "assistant":
-        raise _RefusedError("last message is not the assistant's")
+        raise UnusableError("last message is not the assistant's")
     if turns[0].role == "assistant":
-        raise _RefusedError("conversation starts with the assistant")
+        raise UnusableError("conversation starts with the assistant")
     for turn in turns:
-        if not turn.content.strip() and turn.role in ("user", "assistant"):
-            raise _RefusedError("empty prompt" if turn.role == "user" else "empty response")
+        if not (turn.content.strip() or turn.calls) and turn.role in ("user", "assistant"):
+            raise UnusableError("empty prompt" if turn.role == "user" else "empty response")
     return tuple(turns)
+
+
+def _asked(prompt: list[Turn], reply: str) -> tuple[Turn, ...]:
+    """The prompt, when a reply can follow it."""
+    _complete([*prompt, Turn("assistant", reply)])
+    if prompt[-1].role == "assistant":
+        raise UnusableError("prompt ends with the assistant's message")
+    return tuple(prompt)
+
+
+def _system(fields: dict[str, Any]) -> list[Turn]:
+    """The turn of a column ``system``, where it says something."""
+    system = optional(fields, "system")
+    return [Turn("system", system)] if system.strip() else []
+
+
+def _spoken(fields: dict[str, Any], column: str) -> list[Turn]:
+    """The messages of a column, a system prompt of its own before them."""
+    turns = turns_of(fields.get(column), column)
+    return turns if turns[0].role == "system" else [*_system(fields), *turns]
 
 
 def _prompt(fields: dict[str, Any]) -> list[Turn]:
     """A prompt given as text, as messages, or as instruction and context."""
     given = fields.get("prompt", fields.get("messages"))
     if isinstance(given, list):
-        return _turns(given, "prompt")
+        return turns_of(given, "prompt")
     if given is None and "instruction" in fields:
-        context = _optional(fields, "context") or _optional(fields, "input")
-        given = _JOINT.join(part for part in (_optional(fields, "instruction"), context) if part.strip())
-    system = _optional(fields, "system")
-    turns = [Turn("system", system)] if system.strip() else []
-    return [*turns, Turn("user", _text(given, "prompt"))]
+        context = optional(fields, "context") or optional(fields, "input")
+        given = _JOINT.join(part for part in (optional(fields, "instruction"), context) if part.strip())
+    return [*_system(fields), Turn("user", text(given, "prompt"))]
 
 
 def _shared(chosen: Any, rejected: Any) -> list[Turn]:
     """The messages that both sides of a comparison start with, when no prompt is given apart."""
     if not isinstance(chosen, list) or not isinstance(rejected, list):
-        raise _RefusedError("prompt is missing")
-    one, two = _turns(chosen, "chosen"), _turns(rejected, "rejected")
+        raise UnusableError("prompt is missing")
+    one, two = turns_of(chosen, "chosen"), turns_of(rejected, "rejected")
     if len(one) < 2 or one[:-1] != two[:-1]:
-        raise _RefusedError("chosen and rejected answer different prompts")
+        raise UnusableError("chosen and rejected answer different prompts")
     return one[:-1]
 
 
-def _response(value: Any, prompt: list[Turn], name: str) -> str:
+def _answer(fields: dict[str, Any], name: str, prompt: list[Turn]) -> str:
+    """A reply to be compared or judged, which must say something."""
+    return _words(_reply(fields.get(name), prompt, name), name)
+
+
+def _words(reply: Turn, name: str) -> str:
+    if reply.calls:
+        raise UnusableError(f"{name} calls a tool, which cannot be compared yet")
+    if not reply.content.strip():
+        raise UnusableError(f"empty {name}")
+    return reply.content
+
+
+def _reply(value: Any, prompt: list[Turn], name: str) -> Turn:
     """One reply, given as text or as messages with or without the prompt before it."""
     if not isinstance(value, list):
-        return _text(value, name)
-    turns = _turns(value, name)
+        return Turn("assistant", text(value, name))
+    turns = turns_of(value, name)
     if len(turns) > 1 and turns[: len(prompt)] == prompt:
         turns = turns[len(prompt) :]
     if len(turns) != 1 or turns[0].role != "assistant":
-        raise _RefusedError(f"{name} is not one message of the assistant")
-    return turns[0].content
-
-
-def _turns(value: Any, name: str) -> list[Turn]:
-    if value is None:
-        raise _RefusedError(f"{name} is missing")
-    if not isinstance(value, list):
-        raise _RefusedError(f"{name} is not a list of messages")
-    if not value:
-        raise _RefusedError(f"{name} is empty")
-    return [_turn(message) for message in value]
-
-
-def _turn(message: Any) -> Turn:
-    if not isinstance(message, dict):
-        raise _RefusedError("message is not an object")
-    said = message.get("role", message.get("from"))
-    if message.get("tool_calls") or message.get("function_call") or said == "function_call":
-        raise _RefusedError(_TOOL_CALLS)
-    role = _ROLES.get(said) if isinstance(said, str) else None
-    if role is None:
-        raise _RefusedError("message has an unknown role")
-    if message.get("weight", 1) not in (1, None) or message.get("train", True) not in (True, None):
-        raise _RefusedError("message weights cannot be represented yet")
-    content = message["content"] if "content" in message else message.get("value")
-    if isinstance(content, list):
-        content = "".join(_part(part) for part in content)
-    return Turn(role, _text(content, "message content"))
-
-
-def _part(part: Any) -> str:
-    if isinstance(part, dict) and part.get("type") == "text":
-        return _text(part.get("text"), "message content")
-    raise _RefusedError("message content that is not text")
-
-
-def _absent(fields: dict[str, Any], name: str, reason: str) -> None:
-    if fields.get(name) not in (None, "", "[]", []):
-        raise _RefusedError(reason)
-
-
-def _optional(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name)
-    return "" if value is None else _text(value, name)
-
-
-def _text(value: Any, name: str) -> str:
-    """A string that can be tokenised: no other type, no lone surrogate (JSON can escape one)."""
-    if value is None:
-        raise _RefusedError(f"{name} is missing")
-    if not isinstance(value, str):
-        raise _RefusedError(f"{name} is not text")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise _RefusedError(f"{name} has a lone surrogate") from None
-    return value
+        raise UnusableError(f"{name} is not one message of the assistant")
+    return turns[0]
 
 
 def _label(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
-    return "" if value is None else _plain(value, name)
-
-
-def _plain(value: Any, name: str) -> str:
-    return str(value) if isinstance(value, (int, float)) else _text(value, name)
+    return "" if value is None else plain(value, name)

@@ -17,7 +17,7 @@ class Piece:
 
     ids: tuple[int, ...] = ()
     parts: tuple[str | int, ...] = ()
-    """Literal text, and turn numbers that stand for their contents."""
+    """Literal text, and numbers of the skeleton's places that stand for their values."""
     bare: bool = False
     """Whether the stretch goes on after other text, so that no space belongs before it."""
     supervised: bool = False
@@ -25,24 +25,35 @@ class Piece:
     """Whether an assistant turn starts here."""
 
 
-def layout(skeleton: Skeleton, roles: Sequence[Role], vocabulary: Vocabulary) -> tuple[Piece, ...]:
-    """The pieces of a rendering, in order. Raises ``RefusedError`` when an assistant turn has no stop token."""
+def layout(
+    skeleton: Skeleton, roles: Sequence[Role], vocabulary: Vocabulary, stops: frozenset[int]
+) -> tuple[Piece, ...]:
+    """The pieces of a rendering, in order. ``stops`` are the tokens that can end a turn which calls tools.
+
+    Raises ``RefusedError`` when an assistant turn has no stop token or does not stand in one place.
+    """
     builder = _Builder(vocabulary)
-    spoken = False
+    speaker: int | None = None
+    spoken: set[int] = set()
     for index, literal in enumerate(skeleton.literals):
-        if spoken:
-            literal = builder.stop(literal)
-        turn = skeleton.order[index] if index < len(skeleton.order) else None
-        spoken = turn is not None and roles[turn] == "assistant"
-        opening = skeleton.opening.get(turn, "") if turn is not None else ""
-        lead = opening if spoken and not opening.strip() and literal.endswith(opening) else ""
-        builder.literal(literal.removesuffix(lead))
-        if turn is None:
-            break
-        if spoken:
+        turn = skeleton.turns[index] if index < len(skeleton.order) else None
+        if speaker is not None and turn != speaker:
+            literal = builder.stop(literal, stops if speaker in skeleton.calling else None)
+            speaker = None
+        if speaker is None and turn in skeleton.opening:
+            if turn in spoken:
+                raise RefusedError("the template takes an assistant turn apart")
+            spoken.add(turn)
+            speaker = turn
+            opening = skeleton.opening[turn]
+            lead = opening if literal.endswith(opening) else ""
+            builder.literal(literal.removesuffix(lead))
             builder.flush()
             builder.reply(lead)
-        builder.parts.append(turn)
+        else:
+            builder.literal(literal)
+        if turn is not None:
+            builder.parts.append(index)
     builder.flush()
     return tuple(builder.pieces)
 
@@ -56,6 +67,7 @@ class _Builder:
         self._vocabulary = vocabulary
         self._after: Literal["nothing", "control", "text"] = "nothing"
         self._speaking = False
+        self._starting = False
 
     def literal(self, text: str) -> None:
         """Add the template's own text."""
@@ -66,20 +78,24 @@ class _Builder:
                 self._control(part)
 
     def reply(self, lead: str) -> None:
-        """Start an assistant's stretch, with the white space that the model itself writes first."""
-        self._speaking = True
-        if lead:
-            self.parts.append(lead)
+        """Start an assistant's stretch, with what the model itself writes first."""
+        self._speaking = self._starting = True
+        self.literal(lead)
 
-    def stop(self, literal: str) -> str:
-        """End an assistant's stretch with its stop token; the rest of the literal after that token."""
-        found = self._vocabulary.first_control(literal)
-        if found is None or literal[: found.start].strip():
+    def stop(self, literal: str, stops: frozenset[int] | None) -> str:
+        """End an assistant's stretch with its stop token; the rest of the literal after that token.
+
+        That is the first control token, after white space alone; or the first of ``stops``, after whatever closes a
+        call.
+        """
+        found = self._vocabulary.first_control(literal, stops)
+        if found is None or (stops is None and literal[: found.start].strip()):
             raise RefusedError("the template puts no stop token after an assistant turn")
-        if found.start and not found.swallows:
-            self.parts.append(literal[: found.start])
+        before = literal[: found.start]
+        self.literal(before.rstrip() if found.swallows else before)
         self.flush()
-        self._control(found.id, supervised=True)
+        self._control(found.id)
+        self._speaking = False
         rest = literal[found.end :]
         return rest.lstrip() if found.strips else rest
 
@@ -91,15 +107,19 @@ class _Builder:
         bare = self._after == "text" or not self._vocabulary.takes_prefix(first)
         if all(isinstance(part, str) for part in self.parts):
             text = "".join(str(part) for part in self.parts)
-            self.pieces.append(Piece(ids=tuple(self._vocabulary.encode([text], bare)[0])))
+            ids = tuple(self._vocabulary.encode([text], bare)[0])
+            self._add(Piece(ids=ids, supervised=self._speaking, reply=self._starting))
         else:
-            speaking = self._speaking
-            self.pieces.append(Piece(parts=tuple(self.parts), bare=bare, supervised=speaking, reply=speaking))
+            parts = tuple(self.parts)
+            self._add(Piece(parts=parts, bare=bare, supervised=self._speaking, reply=self._starting))
         self.parts = []
         self._after = "text"
-        self._speaking = False
 
-    def _control(self, id: int, supervised: bool = False) -> None:
+    def _control(self, id: int) -> None:
         self.flush()
-        self.pieces.append(Piece(ids=(id,), supervised=supervised))
+        self._add(Piece(ids=(id,), supervised=self._speaking, reply=self._starting))
         self._after = "control"
+
+    def _add(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        self._starting = False

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from typing import Any
 
 from framework.data.cache import file_digest, key_of
 from framework.data.formats import detect, to_row
@@ -75,7 +76,7 @@ def read(name: str, source: Source, path: str = "") -> Reading:
     unknown = [theirs for theirs in source.map if not any(_has(record, theirs) for record in look)]
     if unknown and columns:
         raise DataError([_unknown_column(path, theirs, look) for theirs in unknown])
-    format = source.format if source.format != "auto" else detect(columns)
+    format = source.format if source.format != "auto" else detect(columns, _labels(look, source))
     if format is None and not columns:
         format = "text"  # nothing could be read: the rows' own reasons say why
     if format is None:
@@ -139,6 +140,12 @@ def _renamed(record: Record, source: Source) -> Record:
 def _columns(look: list[Record | Bad], source: Source) -> frozenset[str]:
     found = [_renamed(record, source).fields for record in look if isinstance(record, Record)]
     return frozenset(chain.from_iterable(found))
+
+
+def _labels(look: list[Record | Bad], source: Source) -> list[Any]:
+    """The values of the column ``label`` in the rows that have one."""
+    found = [_renamed(record, source).fields.get("label") for record in look if isinstance(record, Record)]
+    return [value for value in found if value is not None]
 
 
 def _has(record: Record | Bad, column: str) -> bool:

@@ -39,9 +39,12 @@ class SegmentRole(IntEnum):
 
     ALONE = 0
     PREFIX = 1
-    """A prompt that chosen and rejected share."""
+    """A prompt: what chosen and rejected share, or what a judged reply answers."""
     CHOSEN = 2
     REJECTED = 3
+    DESIRABLE = 4
+    """A reply judged by itself, after its prompt."""
+    UNDESIRABLE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +162,14 @@ def _segments(
 ) -> list[tuple[int, int, int, int, int, int]]:
     """The segments of one unit; ``at`` is the number of segments before it."""
     prompt, chosen, rejected = parts
-    if not chosen:
+    if not chosen and not rejected:
         return [(start, prompt, unit, SegmentRole.ALONE, source, -1)]
+    prefix = (start, prompt, unit, SegmentRole.PREFIX, source, -1)
+    if not (chosen and rejected):
+        role = SegmentRole.DESIRABLE if chosen else SegmentRole.UNDESIRABLE
+        return [prefix, (start + prompt, chosen or rejected, unit, role, source, at)]
     return [
-        (start, prompt, unit, SegmentRole.PREFIX, source, -1),
+        prefix,
         (start + prompt, chosen, unit, SegmentRole.CHOSEN, source, at),
         (start + prompt + chosen, rejected, unit, SegmentRole.REJECTED, source, at),
     ]

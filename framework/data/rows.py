@@ -1,4 +1,4 @@
-"""What a data set's rows are once they are read: text, conversations or comparisons."""
+"""What a data set's rows are once they are read: text, conversations, comparisons or judged replies."""
 
 from __future__ import annotations
 
@@ -6,15 +6,36 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
-RowKind = Literal["text", "conversation", "pair"]
+RowKind = Literal["text", "conversation", "pair", "judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An assistant's call of a tool."""
+
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a conversation."""
+    """One message of a conversation. An assistant's may call tools, after its content or instead of any."""
 
     role: Role
     content: str
+    calls: tuple[Call, ...] = ()
+    answers: str = ""
+    """Of a tool's turn: the id of the call that it answers; without one it answers the first that is open."""
+
+    @property
+    def said(self) -> str:
+        """Content and calls as one text, for judges and for finding duplicates."""
+        if not self.calls:
+            return self.content
+        calls = [f"{call.name}({call.arguments})" for call in self.calls]
+        return "\n".join([self.content, *calls] if self.content else calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,8 @@ class Conversation(Row):
     """Turns that end with an assistant's; the assistant's turns are the targets."""
 
     turns: tuple[Turn, ...]
+    tools: tuple[str, ...] = ()
+    """Definitions of the tools that may be called, each a JSON object in OpenAI's form, as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +78,25 @@ class Pair(Row):
     prompt: tuple[Turn, ...]
     chosen: str
     rejected: str
+    agreement: float | None = None
+    """Share of the annotators who prefer ``chosen``, from 0 to 1."""
+    margin: float | None = None
+    """By how much ``chosen`` is better, in the data set's own unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Row):
+    """A prompt and one response to it that is desirable or is not."""
+
+    prompt: tuple[Turn, ...]
+    completion: str
+    desirable: bool
 
 
 def kind_of(row: Row) -> RowKind:
     """The row's kind, as objectives and checks name it."""
     if isinstance(row, Text):
         return "text"
+    if isinstance(row, Judged):
+        return "judged"
     return "pair" if isinstance(row, Pair) else "conversation"

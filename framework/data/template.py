@@ -1,16 +1,19 @@
-"""Chat templates: rendering in the sandbox, and the skeleton of a template for a sequence of roles."""
+"""Chat templates: rendering in the sandbox, and the skeleton of a template for a shape of conversation."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.data.rows import Role, Turn
+from framework.data.rows import Turn
+from framework.data.shape import TOOLS, Chat, Message, Shape, Value, chat, contents, plain, shape
 
 _DIFFERS = "the template changes contents, or its own text depends on them"
+_MARK = re.compile(r"Content\d+Of\d+Kqzx|k\d{5,}qzx")
 _TODAY = datetime.datetime(2024, 7, 26)
 """What templates get for today's date: a fixed day, so that a rendering never depends on when it is made."""
 _TRIMS: tuple[Callable[[str], str], ...] = (
@@ -23,6 +26,12 @@ _TRIMS: tuple[Callable[[str], str], ...] = (
     lambda text: text.rstrip("\n"),
 )
 """How templates are known to trim contents, the untouched content first."""
+_ESCAPES: tuple[Callable[[str], str], ...] = (
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(json.dumps(text, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1],
+)
+"""How a text stands in JSON, and in JSON within JSON."""
 
 
 class RefusedError(Exception):
@@ -31,33 +40,36 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A rendering with its contents taken out: ``literals[0] content[order[0]] literals[1] ...``."""
+    """A rendering with its values taken out: ``literals[0] value[order[0]] literals[1] ...``."""
 
     literals: tuple[str, ...]
     order: tuple[int, ...]
-    """Turn whose content stands after each literal but the last."""
+    """Value that stands after each literal but the last."""
+    turns: tuple[int, ...]
+    """Turn that each of these belongs to; ``TOOLS`` for the definitions."""
     opening: dict[int, str]
-    """For each assistant turn, the end of its literal that comes after the generation prompt (often nothing)."""
+    """For each assistant turn, the end of the literal before its first value that the model writes itself."""
+    calling: frozenset[int]
+    """Turns that call tools."""
 
-    def contents(self, text: str, turns: Sequence[Turn]) -> dict[int, str]:
-        """The turns' contents as they stand in ``text``, by turn.
+    def found(self, text: str, values: Sequence[Value]) -> list[str]:
+        """The values as they stand in ``text``, in its order.
 
-        Proves that ``text`` is this skeleton with the contents (as given, or trimmed) put in; raises ``RefusedError``
-        where it is not.
+        Proves that ``text`` is this skeleton with the values (as given, trimmed or escaped) put in; raises
+        ``RefusedError`` where it is not.
         """
-        found: dict[int, str] = {}
+        found: list[str] = []
         if not text.startswith(self.literals[0]):
             raise RefusedError(_DIFFERS)
         at = len(self.literals[0])
-        for turn, literal in zip(self.order, self.literals[1:], strict=True):
-            for trim in _TRIMS:
-                content = trim(turns[turn].content)
-                if text.startswith(content, at) and text.startswith(literal, at + len(content)):
+        for index, literal in zip(self.order, self.literals[1:], strict=True):
+            for form in _forms(values[index]):
+                if text.startswith(form, at) and text.startswith(literal, at + len(form)):
                     break
             else:
                 raise RefusedError(_DIFFERS)
-            found[turn] = content
-            at += len(content) + len(literal)
+            found.append(form)
+            at += len(form) + len(literal)
         if at != len(text):
             raise RefusedError(_DIFFERS)
         return found
@@ -70,111 +82,143 @@ class Template:
         """Raises ``RefusedError`` when the template is not valid."""
         import jinja2
 
-        self._errors = (
-            jinja2.TemplateError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        )
-        self._variables = dict(variables)
-        try:
-            self._template = _environment().from_string(source)
-        except jinja2.TemplateError as error:
-            raise RefusedError(f"the template is not valid: {error}") from error
-        self._skeletons: dict[tuple[tuple[Role, ...], bool], Skeleton | RefusedError] = {}
+        from framework.data.sandbox import MAX_SOURCE, Sandbox
 
-    def render(self, turns: Sequence[Turn], generation_prompt: bool = False) -> str:
+        self._errors = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+        self._variables = dict(variables)
+        if len(source) > MAX_SOURCE:
+            raise RefusedError(f"the template is longer than {MAX_SOURCE:,} characters")
+        environment = Sandbox({"raise_exception": _raise, "strftime_now": _TODAY.strftime})
+        try:
+            self._template = environment.from_string(source)
+        except (jinja2.TemplateError, RecursionError, SyntaxError, MemoryError, ValueError) as error:
+            raise RefusedError(f"the template is not valid: {error}") from error
+        self._skeletons: dict[tuple[tuple[str, ...], bool], Skeleton | RefusedError] = {}
+
+    def render(self, turns: Sequence[Turn], tools: Sequence[str] = (), generation_prompt: bool = False) -> str:
         """The conversation as text. Raises ``RefusedError`` with the template's own message when it rejects it."""
-        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+        return self._render(chat(turns, tools), generation_prompt)
+
+    def skeleton(
+        self, turns: Sequence[Turn], tools: Sequence[str], generation_prompt: bool
+    ) -> tuple[Skeleton, tuple[Value, ...]]:
+        """The template's own text around the values of a conversation, and these; raises ``RefusedError``."""
+        if not plain(turns, tools):
+            found = shape(turns, tools)
+            return self._find(found, generation_prompt), found.values
+        key = (tuple(turn.role for turn in turns), generation_prompt)
+        if key not in self._skeletons:
+            try:
+                self._skeletons[key] = self._find(shape(turns, tools), generation_prompt)
+            except RefusedError as error:
+                self._skeletons[key] = error
+        known = self._skeletons[key]
+        if isinstance(known, RefusedError):
+            raise RefusedError(str(known))
+        return known, contents(turns)
+
+    def _render(self, given: Chat, generation_prompt: bool) -> str:
+        from framework.data.sandbox import RUNNING, CostError, Meter
+
+        # The input's own size is what a rendering may cost in proportion to.
+        running = RUNNING.set(Meter(_size(given.messages) + _size(given.tools)))
         try:
             return self._template.render(
-                messages=messages,
+                messages=given.messages,
                 add_generation_prompt=generation_prompt,
-                tools=None,
+                tools=given.tools,
                 documents=None,
                 enable_thinking=False,  # rows hold answers, no reasoning: the prompt must say the same
                 **self._variables,
             )
-        except (*self._errors, RecursionError) as error:
+        except CostError as error:
+            raise RefusedError(f"the template costs too much: {error}") from error
+        except (*self._errors, RecursionError, MemoryError) as error:
             raise RefusedError(f"the template refuses the conversation: {error}") from error
+        finally:
+            RUNNING.reset(running)
 
-    def skeleton(self, roles: tuple[Role, ...], generation_prompt: bool) -> Skeleton:
-        """The template's own text around the contents of turns with these roles; raises ``RefusedError``."""
-        key = (roles, generation_prompt)
-        if key not in self._skeletons:
-            try:
-                self._skeletons[key] = self._find(roles, generation_prompt)
-            except RefusedError as error:
-                self._skeletons[key] = error
-        found = self._skeletons[key]
-        if isinstance(found, RefusedError):
-            raise RefusedError(str(found))
-        return found
-
-    def _find(self, roles: tuple[Role, ...], generation_prompt: bool) -> Skeleton:
-        marks = [f"Content{index}Of{len(roles)}Kqzx" for index in range(len(roles))]
-        turns = [Turn(role, mark) for role, mark in zip(roles, marks, strict=True)]
-        text = self.render(turns, generation_prompt)
-        for role, mark in zip(roles, marks, strict=True):
-            if text.count(mark) != 1:
-                said = "leaves out" if mark not in text else "repeats"
-                raise RefusedError(f"the template {said} the content of a {role} turn")
-        order = sorted(range(len(roles)), key=lambda index: text.index(marks[index]))
+    def _find(self, given: Shape, generation_prompt: bool) -> Skeleton:
+        text = self._render(given.marked, generation_prompt)
+        number = {mark: index for index, mark in enumerate(given.marks)}
+        places = [(number[at.group()], *at.span()) for at in _MARK.finditer(text) if at.group() in number]
+        counts = [0] * len(given.marks)
+        for index, _, _ in places:
+            counts[index] += 1
+        for count, value in zip(counts, given.values, strict=True):
+            if (not count and value.needed) or (count > 1 and not value.data):
+                said = "repeats" if count else "leaves out"
+                raise RefusedError(f"the template {said} {_named(value, given)}")
         literals: list[str] = []
-        at = 0
+        turns = tuple(given.values[index].turn for index, _, _ in places)
         opening: dict[int, str] = {}
-        for index in order:
-            begin = text.index(marks[index])
+        at = 0
+        for (index, begin, end), turn in zip(places, turns, strict=True):
             literals.append(text[at:begin])
-            at = begin + len(marks[index])
-            if roles[index] == "assistant":
-                opening[index] = self._opening(turns[:index], text[:begin], literals[-1])
+            if turn != TOOLS and given.roles[turn] == "assistant" and turn not in opening:
+                spoken = not given.values[index].data
+                opening[turn] = self._opening(given, turn, text[:begin], literals[-1], spoken)
+            at = end
         literals.append(text[at:])
-        return Skeleton(tuple(literals), tuple(order), opening)
+        return Skeleton(tuple(literals), tuple(index for index, _, _ in places), turns, opening, given.calling)
 
-    def _opening(self, before: list[Turn], text: str, literal: str) -> str:
-        """What the template puts between its generation prompt and the assistant's content."""
-        if not before:
-            return ""
+    def _opening(self, given: Shape, turn: int, text: str, literal: str, spoken: bool) -> str:
+        """What the model writes itself before a turn's first value, at which ``text`` ends.
+
+        A content begins where the model begins, but for white space after the generation prompt. A call begins where
+        a content would (or, where that cannot be told, after the generation prompt).
+        """
+        messages = given.marked.messages
+        prompt = self._attempt(Chat(messages[:turn], given.marked.tools), True) if turn else None
+        if prompt is None or not text.startswith(prompt) or len(text) - len(prompt) > len(literal):
+            prompt = None
+        if spoken:
+            rest = "" if prompt is None else text[len(prompt) :]
+            return "" if rest.strip() else rest
+        mark = "ContentInsteadKqzx"
+        instead: Message = {"role": "assistant", "content": mark}
+        told = self._attempt(Chat([*messages[:turn], instead, *messages[turn + 1 :]], given.marked.tools), False)
+        before = None if told is None or mark not in told else told[: told.index(mark)]
+        if before is not None and (not text.startswith(before) or len(text) - len(before) > len(literal)):
+            before = None
+        if prompt is not None and (before is None or (before.startswith(prompt) and not before[len(prompt) :].strip())):
+            before = prompt
+        if before is None:
+            raise RefusedError("where the assistant's tool call begins cannot be told")
+        return text[len(before) :]
+
+    def _attempt(self, given: Chat, generation_prompt: bool) -> str | None:
         try:
-            prompt = self.render(before, generation_prompt=True)
+            return self._render(given, generation_prompt)
         except RefusedError:
-            return ""
-        rest = text[len(prompt) :]
-        return rest if text.startswith(prompt) and len(rest) <= len(literal) else ""
+            return None
+
+
+def _forms(value: Value) -> Iterator[str]:
+    if value.data:
+        yield value.text
+    else:
+        yield from (trim(value.text) for trim in _TRIMS)
+    if value.quoted:
+        yield from (escape(value.text) for escape in _ESCAPES)
+
+
+def _named(value: Value, given: Shape) -> str:
+    if value.turn == TOOLS:
+        return "the tool definitions"
+    return "the tool calls" if value.data else f"the content of a {given.roles[value.turn]} turn"
+
+
+def _size(value: Any) -> int:
+    """Characters and places of what a template is given."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(16 + len(name) + _size(part) for name, part in value.items())
+    return sum(16 + _size(part) for part in value) if isinstance(value, list) else 1
 
 
 def _raise(message: str) -> str:
     import jinja2
 
     raise jinja2.TemplateError(message)
-
-
-def _to_json(value: Any, indent: int | None = None, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, **options)
-
-
-def _environment() -> Any:
-    from jinja2 import nodes
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.parser import Parser
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """``{% generation %}`` marks assistant text for another way of masking; here its body is rendered as it is."""
-
-        tags = {"generation"}  # noqa: RUF012 (the base class declares it so)
-
-        def parse(self, parser: Parser) -> list[nodes.Node]:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    environment: Any = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _TODAY.strftime
-    return environment

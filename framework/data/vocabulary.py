@@ -80,9 +80,9 @@ class Vocabulary:
         rest = literal[at:].lstrip() if strips else literal[at:]
         return [*parts, rest] if rest else parts
 
-    def first_control(self, literal: str) -> Control | None:
-        """The first control token in a template's own text."""
-        return next(self._controls(literal), None)
+    def first_control(self, literal: str, among: frozenset[int] | None = None) -> Control | None:
+        """The first control token in a template's own text, ``among`` some where they are given."""
+        return next((token for token in self._controls(literal) if among is None or token.id in among), None)
 
     def encode(self, texts: Sequence[str], bare: bool = False, specials: bool = False) -> list[list[int]]:
         """Ids of each text, in which special tokens are only text.
@@ -126,20 +126,41 @@ class Vocabulary:
 def without_control(settings: dict[str, Any], control: list[dict[str, Any]]) -> dict[str, Any]:
     """The tokenizer's settings with the control tokens no longer recognised and every id as it was.
 
-    A control token that the model's own vocabulary holds is dropped. One that only stands among the added tokens
-    keeps its place, since ids are given in order, under a name that no text contains.
+    A control token that the model's own vocabulary holds is dropped, and renamed there where the model could take a
+    text for it (Unigram, or BPE that ignores merges). One that only stands among the added tokens keeps its place,
+    since ids are given in order. New names are such as no text contains.
     """
     vocabulary = settings["model"].get("vocab", {})
     own = set(vocabulary) if isinstance(vocabulary, dict) else {entry[0] for entry in vocabulary}
     names = {token["content"] for token in control}
-    changed = {**settings, "added_tokens": []}
+    changed: dict[str, Any] = {**settings, "added_tokens": [], "model": _renamed(settings["model"], control)}
     for token in settings.get("added_tokens") or []:
         if token["content"] not in names:
             changed["added_tokens"].append(token)
         elif token["content"] not in own:
-            hidden = f"\ue000control\ue001{token['id']}\ue000token\ue001"
-            changed["added_tokens"].append({**token, "content": hidden, "lstrip": False, "rstrip": False})
+            changed["added_tokens"].append({**token, "content": _hidden(token), "lstrip": False, "rstrip": False})
     return changed
+
+
+def _hidden(token: dict[str, Any]) -> str:
+    return f"\ue000control\ue001{token['id']}\ue000token\ue001"
+
+
+def _renamed(model: dict[str, Any], control: list[dict[str, Any]]) -> dict[str, Any]:
+    """The model with the control tokens' pieces renamed, but the one for what is not known."""
+    hidden = {str(token["content"]): _hidden(token) for token in control}
+    vocabulary = model.get("vocab", {})
+    if isinstance(vocabulary, list):
+        unknown = model.get("unk_id")
+        pieces = [
+            [piece if at == unknown else hidden.get(piece, piece), score]
+            for at, (piece, score) in enumerate(vocabulary)
+        ]
+        return {**model, "vocab": pieces}
+    if model.get("ignore_merges"):
+        hidden.pop(str(model.get("unk_token")), None)
+        return {**model, "vocab": {hidden.get(piece, piece): id for piece, id in vocabulary.items()}}
+    return model
 
 
 def without_prefix(settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from framework.data.cache import key_of, publish
 from framework.data.load import fingerprint, read
-from framework.data.rows import Conversation, Pair, Row, Text, kind_of
+from framework.data.rows import Conversation, Judged, Pair, Row, Text, Turn, kind_of
 from framework.judges import VERSION as JUDGES
 from framework.judges.refusal import judge
 from framework.judges.requests import asks, asks_back, harmful
@@ -24,7 +24,7 @@ from framework.profile.minhash import PERMUTATIONS, signature
 from framework.profile.words import hashed, words
 from framework.sources.base import Source
 
-VERSION = 1
+VERSION = 2
 """Raised when the same rows give other facts."""
 _BATCH = 4096
 _EXCERPT = 240
@@ -108,9 +108,15 @@ def _parts(row: Row) -> _Parts:
     if isinstance(row, Text):
         return _Parts("", row.text)
     if isinstance(row, Pair):
-        return _Parts("\n\n".join(turn.content for turn in row.prompt), row.chosen, row.rejected)
+        return _Parts(_said(row.prompt), row.chosen, row.rejected)
+    if isinstance(row, Judged):
+        return _Parts(_said(row.prompt), row.completion)
     assert isinstance(row, Conversation)
-    return _Parts("\n\n".join(turn.content for turn in row.turns[:-1]), row.turns[-1].content)
+    return _Parts(_said(row.turns[:-1]), row.turns[-1].said)
+
+
+def _said(turns: tuple[Turn, ...]) -> str:
+    return "\n\n".join(turn.said for turn in turns)
 
 
 def _facts(row: Row, parts: _Parts, names: dict[str, _Names], into: dict[str, list[int]]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from framework.data.rows import RowKind
 from framework.profile.words import runs
 
-KINDS: tuple[RowKind, ...] = ("text", "conversation", "pair")
+KINDS: tuple[RowKind, ...] = ("text", "conversation", "pair", "judged")
 FLAGS = ("refuses", "asks_back", "harmful", "asks")
 """What is true of a row: its reply refuses; its reply asks back; its prompt seems harmful; its prompt asks at all."""
 WRITTEN = ("task", "topic", "slice")

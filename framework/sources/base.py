@@ -20,6 +20,7 @@ Format = Literal[
     "prompt_completion",
     "text",
     "preference",
+    "binary_preference",
 ]
 
 

@@ -32,7 +32,7 @@ class Piece:
     unit: int = 0
     """Index of the row in the stage's order."""
     child: int = 0
-    """Which of its unit's continuations it is, from 0."""
+    """Which of its unit's continuations it is: 0 for a chosen or desirable one, 1 for the other."""
     source: int = 0
 
 

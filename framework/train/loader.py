@@ -90,9 +90,9 @@ class Loader:
                 piece = Piece(
                     tokens=np.asarray(packs.tokens[own]),
                     supervised=np.asarray(packs.supervised[own]),
-                    depth=int(role in (SegmentRole.CHOSEN, SegmentRole.REJECTED)),
+                    depth=int(role not in (SegmentRole.ALONE, SegmentRole.PREFIX)),
                     unit=unit,
-                    child=int(role == SegmentRole.REJECTED),
+                    child=int(role in (SegmentRole.REJECTED, SegmentRole.UNDESIRABLE)),
                     source=source,
                 )
                 if piece.depth:
