@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal, cast
 
 from framework.checks.base import Check, Finding, Subject
+from framework.data.rows import RowKind
+from framework.registry import component, kinds
 
 _WANTED = {
     "sft": (("conversation",), "instruction-response pairs"),
     "clm": (("text", "conversation"), "text or instruction-response pairs"),
     "pair": (("pair",), "comparison pairs (prompt, chosen, rejected)"),
-    "judged": (("judged",), "judged responses (prompt, completion, label)"),
+    "judged": (("judged", "pair"), "judged responses (prompt, completion, label) or comparison pairs"),
 }
 _SHOWN = {
     "text": "plain text",
@@ -38,7 +40,15 @@ class Structure(Check):
                         f"source {name}: {count:,} of {use.rows:,} rows are {_SHOWN[kind]}; {stage} trains on {shown}"
                     )
                     fix = f"move {name} to the stage that its rows are for, or convert it"
+                    if stage == "align" and (methods := _methods(kind)):
+                        fix = f"choose a method that learns from them ({', '.join(methods)}), or move or convert {name}"
                     yield Finding(self.code, "error", stage, message, fix)
+
+
+def _methods(kind: RowKind) -> list[str]:
+    """The choices of align that train on rows of a kind."""
+    found = ((name, cast("Any", component("objectives", name))) for name in kinds("objectives"))
+    return [f"align={name}" for name, method in found if method.unit != "tokens" and kind in _WANTED[method.rows][0]]
 
 
 COMPONENT = Structure
