@@ -67,7 +67,7 @@ class Anchors:
                 if batch is None:
                     continue
                 batch = batch.to(self._device)
-                _, logps = self._engine.forward(batch, None, torch.zeros((), device=self._device))
+                _, logps = self._engine.forward(batch, None)
                 values = torch.zeros(len(self._reference), 2, device=self._device)
                 summed(logps, batch, values)
                 there = torch.zeros_like(values)

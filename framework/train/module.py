@@ -47,8 +47,9 @@ class StageModule(nn.Module):
         self.model = model
         self._objective = objective
 
-    def forward(self, batch: MicroBatch, reference: Tensor | None, anchor: Tensor) -> tuple[Loss, Tensor]:
-        """The loss, and the log-probabilities of the targets (detached), float32 [K]."""
+    def forward(self, batch: MicroBatch, reference: Tensor | None, anchor: Tensor | None = None) -> tuple[Loss, Tensor]:
+        """The loss, and the log-probabilities of the targets (detached), float32 [K]. Without an anchor it is 0."""
+        anchor = torch.zeros((), device=batch.labels.device) if anchor is None else anchor
         logps = token_logps(inner(self.model), batch)
         loss = self._objective.loss(logps, targets(batch, self._objective.unit != "tokens", reference, anchor))
         return loss, logps.detach()

@@ -128,7 +128,7 @@ def test_metrics_worked_out_by_hand() -> None:
 
 
 def test_metrics_of_judged_responses_worked_out_by_hand() -> None:
-    # Three prompts: a desirable response, an undesirable one, and a pair. Rewards (log-ratios by 0.5) are 1; -0.5; 0, 1.
+    # Three prompts: a desirable response, an undesirable one, a pair. Rewards (log-ratios by 0.5) are 1; -0.5; 0, 1.
     lengths = [2, 0, 0, 3, 1, 4]
     sums, reference = [-2.0, 0.0, 0.0, -6.0, -3.0, -1.0], [-4.0, 0.0, 0.0, -5.0, -3.0, -3.0]
     logps = torch.cat([torch.full((n,), total / n) for total, n in zip(sums, lengths, strict=True) if n])

@@ -188,7 +188,7 @@ def gradients_agree(model: PreTrainedModel, plain: PreTrainedModel, bound: float
 
 
 def forward(model: PreTrainedModel, objective: Objective, batch: MicroBatch, reference: Tensor | None = None) -> Tensor:
-    loss, _ = StageModule(model, objective)(batch, reference, torch.zeros(()))
+    loss, _ = StageModule(model, objective)(batch, reference)
     return loss.total
 
 
@@ -230,7 +230,7 @@ def test_dpo_starts_at_the_logarithm_of_two(small_model: Path, tmp_path: Path) -
     reference = torch.zeros(packs.units, 2)
     with torch.no_grad():
         summed(token_logps(model, batch), batch, reference)
-    loss, _ = StageModule(model, DPO())(batch, reference, torch.zeros(()))
+    loss, _ = StageModule(model, DPO())(batch, reference)
     assert float(loss.total) / len(PAIRS) == pytest.approx(0.693147, abs=1e-5)
     assert loss.sums["reward_accuracy"].tolist() == [0.5 * len(PAIRS), len(PAIRS)]
 
