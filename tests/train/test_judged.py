@@ -30,15 +30,15 @@ from framework.train.reference import reference
 
 LENGTH = 64
 JUDGED: list[dict[str, Any]] = [
-    {"prompt": "May a minor sign?", "completion": "Only with leave.", "label": True},
-    {"prompt": "Cite the rule.", "completion": "A rule.", "label": False},
-    {"prompt": "Translate: lex", "completion": "law", "label": True},
-    {"prompt": "Cite the rule.", "completion": "Section 12 of the Harbour Act.", "label": True},
-    {"prompt": "Who pays?", "completion": "Nobody, ever, at all.", "label": False},
+    {"id": "1", "prompt": "May a minor sign?", "completion": "Only with leave.", "label": True},
+    {"id": "2", "prompt": "Cite the rule.", "completion": "A rule.", "label": False},
+    {"id": "3", "prompt": "Translate: lex", "completion": "law", "label": True},
+    {"id": "4", "prompt": "Cite the rule.", "completion": "Section 12 of the Harbour Act.", "label": True},
+    {"id": "5", "prompt": "Who pays?", "completion": "Nobody, ever, at all.", "label": False},
 ]
 PAIRS: list[dict[str, Any]] = [
-    {"prompt": "Is it owed?", "chosen": "Yes, by rule 3.", "rejected": "Perhaps."},
-    {"prompt": "Since when?", "chosen": "Since March.", "rejected": "For years and years."},
+    {"id": "6", "prompt": "Is it owed?", "chosen": "Yes, by rule 3.", "rejected": "Perhaps."},
+    {"id": "7", "prompt": "Since when?", "chosen": "Since March.", "rejected": "For years and years."},
 ]
 
 
@@ -110,19 +110,25 @@ def shaken(model: PreTrainedModel) -> None:
             weight.add_(0.05 * weight.std() * torch.randn(weight.shape, generator=generator))
 
 
-def ready(directory: Path, packs: Packs, folder: Path, device: torch.device, micro: int) -> tuple[Any, Anchors, Loader]:
-    """A policy that has left its reference, and KTO's anchors for it."""
-    model = load(directory, "float32").requires_grad_(True)
+def ready(
+    directory: Path, packs: Packs, folder: Path, device: torch.device, micro: int, gains: bool = True
+) -> tuple[Any, Anchors, Loader]:
+    """A policy that has left its reference, and KTO's anchors for it.
+
+    A shaken model finds text less likely. So where the policy is to have gained, the reference is the shaken one.
+    """
+    first, model = load(directory, "float32"), load(directory, "float32").requires_grad_(True)
+    shaken(first if gains else model)
     loader = Loader(packs, micro, LENGTH, 0, 1)
-    known = reference(model, loader, packs.units, device, folder, lambda done, total: None, exchanged=True)
-    shaken(model)
+    known = reference(first, loader, packs.units, device, folder, lambda done, total: None, exchanged=True)
     module = StageModule(model, KTO(beta=0.2))
     return (module, known), Anchors(KTO(), cast("Any", Direct(module)), loader, known, device), loader
 
 
-def test_kto_equals_plain_transformers(small_model: Path, tmp_path: Path, device: torch.device) -> None:
+@pytest.mark.parametrize("gains", [True, False])
+def test_kto_equals_plain_transformers(small_model: Path, tmp_path: Path, device: torch.device, gains: bool) -> None:
     packs = packs_of(small_model, tmp_path, {"judged": JUDGED, "pairs": PAIRS})
-    (module, known), anchors, loader = ready(small_model, packs, tmp_path / "known", device, LENGTH * 8)
+    (module, known), anchors, loader = ready(small_model, packs, tmp_path / "known", device, LENGTH * 8, gains)
     assert loader.steps == 1 and loader.responses(0) == len(JUDGED) + 2 * len(PAIRS)
     assert known.shape == (packs.units, 4)
     anchor = anchors.before(0)
@@ -135,14 +141,13 @@ def test_kto_equals_plain_transformers(small_model: Path, tmp_path: Path, device
     mean.backward()
 
     policy, start = Plain(small_model), Plain(small_model)
-    shaken(policy.model)
+    shaken(start.model if gains else policy.model)
     rows = [(row["prompt"], [(row["completion"], row["label"])]) for row in JUDGED]
     rows += [(row["prompt"], [(row["chosen"], True), (row["rejected"], False)]) for row in PAIRS]
     order = [segment[2] for segment in packs.segments.tolist() if segment[3] == 1]
-    by_id = {f"{tmp_path / 'judged.jsonl'}:{at + 1}": rows[at] for at in range(len(JUDGED))}
-    by_id |= {f"{tmp_path / 'pairs.jsonl'}:{at + 1}": rows[len(JUDGED) + at] for at in range(len(PAIRS))}
+    by_id = dict(zip([row["id"] for row in [*JUDGED, *PAIRS]], rows, strict=True))
     ids = packs.ids()
-    placed = [next(row for name, row in by_id.items() if name.endswith(ids[unit].split("/")[-1])) for unit in order]
+    placed = [by_id[ids[unit]] for unit in order]
 
     def ratio(prompt: list[int], reply: list[int]) -> Tensor:
         with torch.no_grad():
@@ -156,7 +161,7 @@ def test_kto_equals_plain_transformers(small_model: Path, tmp_path: Path, device
         for reply, _ in replies:
             drifts.append(ratio(policy.tokens(prompt, "")[0], policy.tokens(other, reply)[1]).item())
     kl = max(0.0, sum(drifts) / len(drifts))
-    assert abs(sum(drifts) / len(drifts)) > 0.01, "policy and reference are too near to tell anything"
+    assert kl > 0.1 if gains else sum(drifts) < -0.1, "policy and reference are too near to tell anything"
     assert anchor.item() == pytest.approx(kl, abs=1e-4)
     losses: list[Tensor] = []
     for prompt, replies in placed:
@@ -178,6 +183,7 @@ def test_micro_batches_do_not_change_the_kl(small_model: Path, tmp_path: Path, d
     _, whole, _ = ready(small_model, packs, tmp_path / "one", device, LENGTH * 8)
     _, parts, loader = ready(small_model, packs, tmp_path / "two", device, LENGTH)
     assert len(loader.shares(0)) > 1
+    assert float(whole.before(0)) > 0.1
     assert float(whole.before(0)) == pytest.approx(float(parts.before(0)), abs=1e-4)
 
 
