@@ -141,8 +141,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if __obj.__name__ == "replace":
                 guards.replaced(meter, owner, *args, **kwargs)
             elif __obj.__name__ == "join":
-                args = (guards.joined(meter, *args, owner),)
-        found = super().call(__context, __obj, *args, **kwargs)  # pyright: ignore[reportCallIssue]
+                args = (guards.joined(meter, args[0], owner), *args[1:])
+        found = super().call(__context, __obj, *args, **kwargs)
         return meter.weigh(found, loose=True)
 
 

@@ -34,10 +34,10 @@ HOSTILE = {
     "doubled dict": growing("{}", "dict(a=ns.x, b=ns.x)"),
     "doubled escapes": "{% autoescape true %}" + growing("'<'", "(ns.x|e) ~ (ns.x|e)") + "{% endautoescape %}",
     "shared lists": growing("['x']", "[ns.x, ns.x]"),
-    "shared lists compared": "{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}"
-    "{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
-    "shared arguments": "{% macro m(n) %}{% if n %}{{ m(n - 1, varargs, varargs) }}{% else %}{{ {varargs: 1} }}{% endif %}"
-    "{% endmacro %}{{ m(60, 'x') }}",
+    "shared lists compared": "{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(60) %}"
+    "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
+    "shared arguments": "{% macro m(n) %}{% if n %}{{ m(n - 1, varargs, varargs) }}{% else %}"
+    "{{ {varargs: 1} }}{% endif %}{% endmacro %}{{ m(60, 'x') }}",
     "a namespace in itself": "{% set ns = namespace(x=1) %}{% set ns.x = [ns, ns] %}{{ ns.x }}",
     "center": "{{ 'x'|center(10**9) }}",
     "ljust": "{{ 'x'.ljust(10**9) }}",
