@@ -101,8 +101,11 @@ def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micr
     # Forward 2, gradients of activations 2, gradients of trained weights 2 operations for each weight and token.
     per_token = 4 * shape.parameters + 2 * trained + (2 * shape.block_parameters if checkpointing else 0)
     flops = float(per_token * data.tokens)
-    if config.objective(_kind(config, settings)).needs_reference:
+    objective = config.objective(_kind(config, settings))
+    if objective.needs_reference:
         flops += 2.0 * shape.parameters * data.tokens
+    if objective.anchor == "mismatched":  # exchanged responses go through the starting policy and every step's
+        flops += 4.0 * shape.parameters * data.tokens
     rate = device_rate(config.model.dtype)
     seconds = flops / (rate * world if visible_gpus() else rate)
     return Estimate(int(lean if checkpointing else whole), flops, seconds), checkpointing

@@ -121,8 +121,14 @@ def test_bundled_sources_exist() -> None:
 @pytest.mark.parametrize("group", ["adapter", "align", "launch"])
 def test_every_plugin_has_its_yaml(group: str) -> None:
     folder = {"adapter": "adapters", "align": "objectives", "launch": "launchers"}[group]
-    offered = {kind for kind in kinds(folder) if group != "align" or component(folder, kind).rows == "pair"}  # type: ignore[attr-defined]
-    assert offered <= set(groups()[group])
+    offered = {kind for kind in kinds(folder) if group != "align" or component(folder, kind).unit != "tokens"}  # type: ignore[attr-defined]
+    chosen = {compose([f"{group}={choice}"]).config.public()[group]["kind"] for choice in groups()[group]}
+    assert offered == chosen
+
+
+def test_every_method_of_align_is_explained() -> None:
+    first_cells = re.findall(r"^\| `(\w+)` \|", DOCS["objectives.md"], re.MULTILINE)
+    assert set(groups()["align"]) <= set(first_cells)
 
 
 def test_every_key_is_documented() -> None:

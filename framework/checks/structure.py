@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, cast
 
 from framework.checks._rows import examples, where
 from framework.checks.base import Check, Finding, Subject
-
-if TYPE_CHECKING:
-    from framework.data.rows import RowKind
+from framework.data.rows import RowKind
+from framework.registry import component, kinds
 
 _WANTED = {
     "sft": (("conversation",), "instruction-response pairs"),
     "clm": (("text", "conversation"), "text or instruction-response pairs"),
     "pair": (("pair",), "comparison pairs (prompt, chosen, rejected)"),
-    "judged": (("judged",), "judged responses (prompt, completion, label)"),
+    "judged": (("judged", "pair"), "judged responses (prompt, completion, label) or comparison pairs"),
 }
 _SHOWN = {
     "text": "plain text",
@@ -42,6 +41,8 @@ class Structure(Check):
                         f"source {name}: {count:,} of {use.rows:,} rows are {_SHOWN[kind]}; {stage} trains on {shown}"
                     )
                     fix = f"move {name} to the stage that its rows are for, or convert it"
+                    if stage == "align" and (methods := _methods(kind)):
+                        fix = f"choose a method that learns from them ({', '.join(methods)}), or move or convert {name}"
                     shown = self._shown(subject, stage, name, kind)
                     yield Finding(self.code, "error", stage, message, fix, round(count / use.rows, 4), shown)
 
@@ -52,6 +53,12 @@ class Structure(Check):
             return ()
         own = {name: profiles[name]}
         return examples(own, where(own, {name: own[name].is_kind(kind)}))
+
+
+def _methods(kind: RowKind) -> list[str]:
+    """The choices of align that train on rows of a kind."""
+    found = ((name, cast("Any", component("objectives", name))) for name in kinds("objectives"))
+    return [f"align={name}" for name, method in found if method.unit != "tokens" and kind in _WANTED[method.rows][0]]
 
 
 COMPONENT = Structure

@@ -32,7 +32,7 @@ TRAINABLE: dict[RowsKind, frozenset[RowKind]] = {
     "sft": frozenset({"conversation"}),
     "clm": frozenset({"text", "conversation"}),
     "pair": frozenset({"pair"}),
-    "judged": frozenset({"judged"}),
+    "judged": frozenset({"judged", "pair"}),
 }
 VERSION = 2
 """Raised when the same rows give other tokens."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from framework.objectives._tokens import TokenLoss
+from framework.objectives.base import Rows
 
 
 class Supervised(TokenLoss):
     """Targets are the tokens of every assistant turn, stop tokens included."""
 
     kind: Literal["sft"] = "sft"
-    rows: ClassVar[Literal["sft", "clm", "pair"]] = "sft"
+    rows: ClassVar[Rows] = "sft"
 
 
 COMPONENT = Supervised

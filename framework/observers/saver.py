@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints
 from framework.train.engine import DeepSpeedEngine
 from framework.train.loop import StepDone, Stopped
@@ -36,6 +37,7 @@ class Saver:
         self,
         checkpoints: Checkpoints,
         engine: DeepSpeedEngine,
+        anchors: Anchors,
         minutes: float,
         stop: StopFlag,
         device: torch.device,
@@ -43,6 +45,7 @@ class Saver:
     ) -> None:
         self._checkpoints = checkpoints
         self._engine = engine
+        self._anchors = anchors
         self._seconds = 60 * minutes
         self._stop = stop
         self._device = device
@@ -64,4 +67,4 @@ class Saver:
             raise Stopped(done.step)
 
     def _write(self, folder: Path) -> None:
-        self._engine.save(folder, {})
+        self._engine.save(folder, {"anchors": self._anchors.state()})

@@ -102,6 +102,15 @@ class DeepSpeedEngine:
         """The module's forward pass."""
         return self._engine(*inputs)
 
+    @contextmanager
+    def measuring(self) -> Generator[None]:
+        """Within it, forward passes are those of an evaluation: without dropout."""
+        self._engine.eval()
+        try:
+            yield
+        finally:
+            self._engine.train()
+
     def backward(self, loss: Tensor, last: bool) -> None:
         """Add the loss's gradient; ``last`` marks the last micro-batch of a step. Gradients are means over workers."""
         self._engine.set_gradient_accumulation_boundary(last)

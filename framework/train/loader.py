@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,6 +25,8 @@ class Loader:
 
     def __init__(self, packs: Packs, micro_tokens: int, capacity: int, rank: int, world: int) -> None:
         self._packs = packs
+        self.capacity = capacity
+        """Tokens of the longest row, and of a pack."""
         self._per_micro = max(1, micro_tokens // capacity)
         self._rank = rank
         self._world = world
@@ -36,10 +38,14 @@ class Loader:
 
     def groups(self, step: int) -> list[list[int]]:
         """The packs of each micro-batch of a step, over all workers."""
-        first, last = int(self._packs.steps[step]), int(self._packs.steps[step + 1])
+        packs = self.step(step)
         # No more packs to a micro-batch than leaves every worker something to do.
-        size = max(1, min(self._per_micro, -(-(last - first) // self._world)))
-        return [list(group) for group in chunked(range(first, last), size)]
+        size = max(1, min(self._per_micro, -(-len(packs) // self._world)))
+        return [list(group) for group in chunked(packs, size)]
+
+    def step(self, step: int) -> range:
+        """The packs of a step's global batch."""
+        return self._packs.step_packs(step)
 
     def targets(self, step: int) -> np.ndarray:
         """Supervised tokens of a step's global batch, by source, int64 [sources]."""
@@ -54,6 +60,10 @@ class Loader:
     def units(self, step: int) -> list[int]:
         """The rows of a step's global batch, by their place in the stage's order."""
         return sorted({int(unit) for unit in self._rows(step)[:, 2]})
+
+    def responses(self, step: int) -> int:
+        """Responses to prompts in a step's global batch: two for a pair, one for a judged row."""
+        return int((self._rows(step)[:, 3] > SegmentRole.PREFIX).sum())
 
     def _rows(self, step: int) -> np.ndarray:
         first, last = self._packs.steps[step], self._packs.steps[step + 1]
@@ -79,8 +89,12 @@ class Loader:
     def _step(self, step: int) -> list[Share]:
         return [Share(self.build(group), weight) for group, weight in self.shares(step)]
 
-    def build(self, group: list[int]) -> MicroBatch:
+    def build(self, group: Sequence[int]) -> MicroBatch:
         """The micro-batch of some packs."""
+        return build(share(self.rows(group)))
+
+    def rows(self, group: Sequence[int]) -> list[list[Piece]]:
+        """The rows of some packs: each its start, and the continuations of that."""
         packs = self._packs
         rows: list[list[Piece]] = []
         for pack in group:
@@ -99,4 +113,4 @@ class Loader:
                     rows[-1].append(piece)
                 else:
                     rows.append([piece])
-        return build(share(rows))
+        return rows

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from framework.objectives.base import Objective
 from framework.schema import Stage
+from framework.train.anchor import Anchors
 from framework.train.engine import DeepSpeedEngine
 from framework.train.loader import Loader, Share
 
@@ -86,6 +87,7 @@ class Loop:
         stage: Stage,
         sources: Sequence[str],
         reference: Tensor | None,
+        anchors: Anchors,
         device: torch.device,
     ) -> None:
         self._engine = engine
@@ -94,6 +96,7 @@ class Loop:
         self._stage = stage
         self._sources = sources
         self._reference = reference
+        self._anchors = anchors
         self._device = device
 
     def run(self, start: int, observers: Sequence[Observer]) -> None:
@@ -108,32 +111,36 @@ class Loop:
         targets = self._loader.targets(step)
         supervised = int(targets.sum())
         units = self._loader.units(step)
-        pairs = self._objective.unit == "pairs"
-        count = len(units) if pairs else supervised
+        counts = {"tokens": supervised, "pairs": len(units), "responses": self._loader.responses(step)}
+        count = counts[self._objective.unit]
         # Gradients are averaged over the workers: multiplied by their number, losses add up to the global mean.
         scale = dist.get_world_size() / count
+        anchor = self._anchors.before(step)
         totals: dict[str, Tensor] = {}
         by_source = torch.zeros(len(self._sources), device=self._device)
         for index, share in enumerate(shares):
             batch = share.batch.to(self._device)
-            loss, logps = self._engine.forward(batch, self._reference)
+            loss, logps = self._engine.forward(batch, self._reference, anchor)
             self._engine.backward(loss.total * (scale * share.weight), last=index == len(shares) - 1)
             by_source.index_add_(0, batch.source, -share.weight * logps)
-            for name, value in {"loss": loss.total.detach(), **loss.sums}.items():
-                totals[name] = totals.get(name, torch.zeros((), device=self._device)) + share.weight * value
+            whole = torch.stack([loss.total.detach(), torch.zeros((), device=self._device)])
+            for name, value in {"loss": whole, **loss.sums}.items():
+                totals[name] = totals.get(name, torch.zeros(2, device=self._device)) + share.weight * value
         lr = learning_rate(self._stage, step, self._loader.steps)
         grad_norm = self._engine.step(lr)
-        sums = torch.cat([torch.stack(list(totals.values())), by_source])
+        sums = torch.cat([*totals.values(), by_source])
         dist.all_reduce(sums)
         values = sums.tolist()
-        named = dict(zip(totals, (value / count for value in values), strict=False))
-        if not (math.isfinite(named["loss"]) and math.isfinite(grad_norm)):
+        named = {name: (values[2 * at], values[2 * at + 1]) for at, name in enumerate(totals)}
+        mean = named.pop("loss")[0] / count
+        if not (math.isfinite(mean) and math.isfinite(grad_norm)):
             raise NotFinite(step + 1, units)
-        losses = zip(self._sources, values[len(totals) :], targets.tolist(), strict=True)
+        self._anchors.after(named)
+        losses = zip(self._sources, values[2 * len(totals) :], targets.tolist(), strict=True)
         return StepDone(
             step=step + 1,
             steps=self._loader.steps,
-            loss=named.pop("loss"),
+            loss=mean,
             loss_by_source={name: value / n for name, value, n in losses if n},
             lr=lr,
             grad_norm=grad_norm,
@@ -141,5 +148,5 @@ class Loop:
             supervised_tokens=supervised,
             tokens_by_source={name: n for name, n in zip(self._sources, targets.tolist(), strict=True) if n},
             seconds=time.perf_counter() - began,
-            metrics=named,
+            metrics=self._objective.derived({name: total / n for name, (total, n) in named.items() if n}),
         )

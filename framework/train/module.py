@@ -22,18 +22,21 @@ def token_logps(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     return target_logps(model, hidden[batch.predict], batch.labels)
 
 
-def targets(batch: MicroBatch, pairs: bool, reference: Tensor | None) -> Targets:
-    """What the targets of a micro-batch belong to; ``reference`` is float32 [all units of the stage, 2]."""
+def targets(batch: MicroBatch, replies: bool, reference: Tensor | None, anchor: Tensor) -> Targets:
+    """What the targets of a micro-batch belong to; with ``replies``, to responses.
+
+    ``reference`` is float32 [all units of the stage, 2 or more], of which the first two columns count.
+    """
     device = batch.labels.device
-    if not pairs:
+    if not replies:
         nothing = torch.zeros(0, device=device)
-        return Targets(batch.source, torch.zeros(0, dtype=torch.int64, device=device), 0, nothing, nothing)
+        return Targets(batch.source, torch.zeros(0, dtype=torch.int64, device=device), 0, nothing, nothing, anchor)
     units, place = torch.unique(batch.unit, return_inverse=True)
     sequence = 2 * place + batch.child
     count = 2 * len(units)
     lengths = torch.zeros(count, device=device).index_add(0, sequence, torch.ones(len(sequence), device=device))
-    known = reference[units].flatten() if reference is not None else torch.zeros(count, device=device)
-    return Targets(batch.source, sequence, len(units), known, lengths)
+    known = reference[units, :2].flatten() if reference is not None else torch.zeros(count, device=device)
+    return Targets(batch.source, sequence, len(units), known, lengths, anchor)
 
 
 class StageModule(nn.Module):
@@ -44,8 +47,9 @@ class StageModule(nn.Module):
         self.model = model
         self._objective = objective
 
-    def forward(self, batch: MicroBatch, reference: Tensor | None) -> tuple[Loss, Tensor]:
-        """The loss, and the log-probabilities of the targets (detached), float32 [K]."""
+    def forward(self, batch: MicroBatch, reference: Tensor | None, anchor: Tensor | None = None) -> tuple[Loss, Tensor]:
+        """The loss, and the log-probabilities of the targets (detached), float32 [K]. Without an anchor it is 0."""
+        anchor = torch.zeros((), device=batch.labels.device) if anchor is None else anchor
         logps = token_logps(inner(self.model), batch)
-        loss = self._objective.loss(logps, targets(batch, self._objective.unit == "pairs", reference))
+        loss = self._objective.loss(logps, targets(batch, self._objective.unit != "tokens", reference, anchor))
         return loss, logps.detach()

@@ -38,6 +38,7 @@ from framework.observers.saver import Saver, StopFlag
 from framework.paths import home
 from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
 from framework.suites.base import Suite
+from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints, seed_everything
 from framework.train.engine import DeepSpeedEngine, start_process_group
 from framework.train.lm import materialise, save, trainable
@@ -140,13 +141,15 @@ class Worker:
             model.train()
             engine = DeepSpeedEngine(module, stage.engine, stage.stage, stage.model.dtype)
             checkpoints = Checkpoints(self._folder / "checkpoints")
-            start = self._resume(stage, checkpoints, engine)
+            anchors = Anchors(stage.objective, engine, loader, known, self._device)
+            start = self._resume(stage, checkpoints, engine, anchors)
         minutes = stage.engine.checkpoint_minutes
-        saver = Saver(checkpoints, engine, minutes, self._stop, self._device, partial(self._tell, stage))
+        told = partial(self._tell, stage)
+        saver = Saver(checkpoints, engine, anchors, minutes, self._stop, self._device, told)
         observers: list[Observer] = [self._heartbeat, saver]
         if self._rank == 0:
             observers.insert(0, MetricsFile(self._folder / "metrics.jsonl", start))
-        loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, known, self._device)
+        loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, known, anchors, self._device)
         with self._phase("train"):
             try:
                 loop.run(start, observers)
@@ -176,16 +179,18 @@ class Worker:
                 dtype=stage.model.dtype,
                 adapter=stage.adapter.kind,
                 world=self._world,
+                exchanged=stage.objective.anchor == "mismatched",
             )
             folder = home() / "cache" / "reference" / key
-            return reference(model, loader, packs.units, self._device, folder, self._heartbeat.beat)
+            exchanged = stage.objective.anchor == "mismatched"
+            return reference(model, loader, packs.units, self._device, folder, self._heartbeat.beat, exchanged)
 
-    def _resume(self, stage: StageFile, checkpoints: Checkpoints, engine: DeepSpeedEngine) -> int:
+    def _resume(self, stage: StageFile, checkpoints: Checkpoints, engine: DeepSpeedEngine, anchors: Anchors) -> int:
         newest = torch.tensor([float(checkpoints.newest() or 0)], device=self._device)
         dist.broadcast(newest, src=0)
         step = int(newest.item())
         if step:
-            checkpoints.restore(step, engine.restore)
+            anchors.restore(checkpoints.restore(step, engine.restore)["anchors"])
             self._tell(stage, "resumed", {"step": step})
         return step
 

@@ -43,6 +43,12 @@ CONFIGURATION = {
     "label": Wrong(["data.domain.sources.qa.labels.topc=x"], ["data.domain.sources.qa.labels.topc", "'topic'"]),
     "adapter key": Wrong(["adapter.rank=8"], ["adapter.rank", "keys here can be", "targets"]),
     "objective key": Wrong(["align.betta=0.1"], ["align.betta", "did you mean beta?"]),
+    "of another method": Wrong(
+        ["align=ipo", "align.label_smoothing=0.1"],
+        ["align.label_smoothing", "keys here can be: beta, kind, sft_weight", "command line"],
+    ),
+    "no reference": Wrong(["align=sft", "align.beta=0.1"], ["align.beta", "unknown key"]),
+    "smoothing": Wrong(["align=cdpo", "align.label_smoothing=0.5"], ["align.label_smoothing", "less than 0.5"]),
     "engine key": Wrong(["engine.zeroo=1"], ["engine.zeroo", "did you mean zero?"]),
     "launch key": Wrong(["launch.process=2"], ["launch.process", "did you mean processes?"]),
     "tracker key": Wrong(["tracker.projct=x"], ["tracker.projct", "did you mean project?"]),
@@ -69,7 +75,7 @@ CONFIGURATION = {
     # groups and choices
     "choice": Wrong(["adapter=loraa"], ["adapter", "did you mean lora"]),
     "far choice": Wrong(["engine=fast"], ["engine", "engine can be: zero0, zero1"]),
-    "kind": Wrong(["align.kind=dppo"], ["align.kind", "did you mean dpo?"]),
+    "kind": Wrong(["align.kind=dppo"], ["align.kind", "did you mean dpo"]),
     "source kind": Wrong(
         ["data.domain.sources.qa.kind=jsonlines"], ["data.domain.sources.qa.kind", "did you mean json"]
     ),
@@ -200,6 +206,7 @@ def rows(tmp_path: Path) -> Any:
 
 GOOD = [{"instruction": f"Ask {n}", "response": f"Answer {n}"} for n in range(8)]
 TEXT = [{"text": f"Section {n} of the act."} for n in range(8)]
+JUDGED = [{"prompt": f"Ask {n}", "completion": "Yes, by rule.", "label": n % 2 == 0} for n in range(8)]
 PAIR = [{"prompt": f"Ask {n}", "chosen": "Yes, by rule.", "rejected": "No."} for n in range(8)]
 SHORT = ["stage.instruct.max_length=128", "stage.instruct.batch.tokens=256"]
 
@@ -240,6 +247,16 @@ def test_rows_that_are_all_dropped_are_refused(rows: Any, tmp_path: Path, capsys
         ("STRUCTURE", ["stage=align", "data.align.sources.a.path={talk}"], ["single responses", "comparison pairs"]),
         ("STRUCTURE", ["stage=domain", "data.domain.sources.a.path={pairs}"], ["comparison pairs", "convert it"]),
         (
+            "STRUCTURE",
+            ["stage=align", "align=simpo", "data.align.sources.a.path={judged}"],
+            ["are judged responses", "comparison pairs", "align=bco, align=kto"],
+        ),
+        (
+            "STRUCTURE",
+            ["stage=align", "align=kto", "data.align.sources.a.path={talk}"],
+            ["are single responses", "judged responses (prompt, completion, label) or comparison pairs"],
+        ),
+        (
             "ORDER",
             ["stage=full", "stage.order=[align,instruct]", f"{TALK}={{talk}}", "data.align.sources.a.path={pairs}"],
             ["align comes before instruct", "stage.order=[instruct,align]"],
@@ -268,7 +285,7 @@ def test_what_makes_no_sense_is_an_error_finding(
     code: str, arguments: list[str], says: list[str], rows: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     long = [{"instruction": "word " * 80, "response": "Yes."}]
-    files = {"talk": GOOD, "text": TEXT, "pairs": PAIR, "long": [*GOOD, *long]}
+    files = {"talk": GOOD, "text": TEXT, "pairs": PAIR, "judged": JUDGED, "long": [*GOOD, *long]}
     paths = {name: rows(f"{name}.jsonl", *found) for name, found in files.items()}
     given = [argument.format_map(paths) for argument in arguments]
     base = ["model=tiny", "eval=none", "tracker=none", "data=files"]
