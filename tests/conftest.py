@@ -38,7 +38,10 @@ Write = Callable[[Path, Sequence[dict[str, Any]]], Path]
 def triptych_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of this session; ``TRIPTYCH_TEST_HOME`` keeps one from session to session."""
     given = os.environ.get("TRIPTYCH_TEST_HOME")
-    home = Path(given).expanduser().resolve() if given else tmp_path_factory.mktemp("home")
+    base = tmp_path_factory.getbasetemp()
+    # Workers of one session share a home, so that models are fetched and converted once.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    home = Path(given).expanduser().resolve() if given else shared / "home"
     home.mkdir(parents=True, exist_ok=True)
     before = os.environ.get("TRIPTYCH_HOME")
     os.environ["TRIPTYCH_HOME"] = str(home)

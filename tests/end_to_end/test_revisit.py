@@ -36,10 +36,10 @@ def test_an_exported_model_is_the_merged_one(finished: Path, train: Any, tmp_pat
     assert done.code == 0, done.err
     assert done.err == ""
     exported = AutoModelForCausalLM.from_pretrained(to)
-    base = resolve(Model(kind="tiny")).directory
+    base, dtype = resolve(Model(kind="tiny")).directory, Model(kind="tiny").dtype
     lineage = [Ancestor(path=str(finished / "stages" / "1-instruct" / "model"), adapter=LoRA())]
-    merged = dict(materialise(base, lineage, "bfloat16").named_parameters())
-    start = dict(materialise(base, [], "bfloat16").named_parameters())
+    merged = dict(materialise(base, lineage, dtype).named_parameters())
+    start = dict(materialise(base, [], dtype).named_parameters())
     assert all(torch.equal(weight, merged[name]) for name, weight in exported.named_parameters())
     assert any(not torch.equal(weight, start[name]) for name, weight in exported.named_parameters())
     assert AutoTokenizer.from_pretrained(to).chat_template

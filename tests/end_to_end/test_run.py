@@ -280,7 +280,7 @@ def test_a_folder_in_use_is_refused(whole: Done, train: Any) -> None:
     assert (whole.run / "events.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("arguments", [["do=audit"], ["do=compare"], ["do=reproduce"], ["-m", "seed=1,2"]])
+@pytest.mark.parametrize("arguments", [["do=compare"], ["do=reproduce"], ["-m", "seed=1,2"]])
 def test_what_is_not_there_yet_says_so(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     from framework.cli import main
 
