@@ -11,6 +11,7 @@ from framework.checks.base import Finding
 from framework.compose import Composed
 from framework.contradictions import problems_of
 from framework.data.encode import TRAINABLE
+from framework.data.parallel import kept
 from framework.data.prepare import Prepared, Request, prepare
 from framework.errors import ConfigError, Problem
 from framework.estimate import Estimate, Shape, estimate, micro_tokens
@@ -130,6 +131,7 @@ class Plan:
         }
 
 
+@kept()
 def make_plan(composed: Composed, progress: Progress) -> Plan:
     """Prepare every stage's data, count, estimate and judge. Raises ``ConfigError`` with all problems at once."""
     config = composed.config

@@ -1,8 +1,9 @@
-"""A helper process: takes what makes its function, then batch after batch, until its pipe ends.
+"""A helper process: takes what makes its function, then batch after batch, then perhaps another, until its pipe ends.
 
     python -m framework.data.helper DESCRIPTOR
 
-Started by ``framework.data.parallel``. Answers are pairs: whether it went well, and the result or the error.
+Started by ``framework.data.parallel``. Messages are pairs: whether it is a function to be made, and that or a batch.
+Batches are answered, by pairs as well: whether it went well, and the result or the error.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from framework.errors import TriptychError
 
 def serve(pipe: Connection) -> None:
     """Answer every batch. Ends in silence when the driver has gone."""
+    work: Any = None
     try:
-        work = pipe.recv()()
-        gc.freeze()  # what was made so far stays; the collector need not look at it again
         while True:
-            pipe.send((True, work(pipe.recv())))
+            makes, value = pipe.recv()
+            if makes:
+                work = value()
+                gc.freeze()  # what was made so far stays; the collector need not look at it again
+            else:
+                pipe.send((True, work(value)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:

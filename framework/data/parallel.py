@@ -2,7 +2,7 @@
 
 Helpers are interpreters of their own (``framework.data.helper``), so that the driver stays light and no state of it is
 shared. They hold one batch each; the driver holds one more and what waits for an earlier result. A helper ends when
-its pipe does: with this generator, and with the driver, however that ends.
+its pipe does: with this generator, or with the block of ``kept`` around it, and with the driver, however that ends.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _ordered(pipes: dict[Connection, subprocess.Popen[bytes]], batches: Iterator
         while idle and ahead is not _END and sent - given < 2 * len(pipes):
             pipe = idle.pop()
             busy[pipe] = sent
-            _send(pipe, ahead, pipes[pipe])
+            _send(pipe, (False, ahead), pipes[pipe])
             sent += 1
             ahead = next(batches, _END)
         for pipe in wait(list(busy)):
@@ -92,15 +92,48 @@ def _ordered(pipes: dict[Connection, subprocess.Popen[bytes]], batches: Iterator
 _END: Any = object()
 
 
+class _Pool:
+    """Helpers that have nothing to do and may serve again."""
+
+    def __init__(self) -> None:
+        self.open: ExitStack | None = None
+        """Ends the helpers of the block of ``kept`` that is under way."""
+        self.idle: list[tuple[Connection, subprocess.Popen[bytes]]] = []
+
+
+_POOL = _Pool()
+
+
+@contextmanager
+def kept() -> Generator[None]:
+    """Within it, helpers that are through with their work serve the next: they take a second to start."""
+    if _POOL.open is not None:
+        yield
+        return
+    with ExitStack() as open:
+        _POOL.open = open
+        try:
+            yield
+        finally:
+            _POOL.open = None
+            _POOL.idle.clear()
+
+
 @contextmanager
 def _helpers(make: Callable[[], Any], count: int) -> Generator[dict[Connection, subprocess.Popen[bytes]]]:
-    """Helpers by their pipes; none is left when the block ends."""
+    """Helpers by their pipes. None is left when the block ends, unless it ends well within ``kept``."""
     with ExitStack() as held:
-        yield dict([held.enter_context(_helper(make)) for _ in range(count)])
+        taken = [_POOL.idle.pop() for _ in range(min(count, len(_POOL.idle)))]
+        taken += [(_POOL.open or held).enter_context(_helper()) for _ in range(count - len(taken))]
+        for pipe, process in taken:
+            _send(pipe, (True, make), process)
+        yield dict(taken)
+        if _POOL.open is not None:
+            _POOL.idle += taken
 
 
 @contextmanager
-def _helper(make: Callable[[], Any]) -> Generator[tuple[Connection, subprocess.Popen[bytes]]]:
+def _helper() -> Generator[tuple[Connection, subprocess.Popen[bytes]]]:
     ours, theirs = Pipe()
     try:
         process = subprocess.Popen(
@@ -114,7 +147,6 @@ def _helper(make: Callable[[], Any]) -> Generator[tuple[Connection, subprocess.P
     finally:
         theirs.close()
     try:
-        _send(ours, make, process)
         yield ours, process
     finally:
         ours.close()

@@ -55,6 +55,7 @@ class Vocabulary:
         self._plain = Tokenizer.from_str(json.dumps(bare))
         unprefixed, self._prefix_once = without_prefix(bare)
         self._bare = self._plain if unprefixed == bare else Tokenizer.from_str(json.dumps(unprefixed))
+        self._lossless = lossless(bare)
         self._full = full
         kept = [token for token in added if token["content"] not in self._control]
         moved = [token["content"] for token in kept if self._plain.token_to_id(token["content"]) != token["id"]]
@@ -99,8 +100,13 @@ class Vocabulary:
         return first or not self._prefix_once
 
     def faithful(self, ids: Sequence[Sequence[int]], texts: Sequence[str]) -> list[str]:
-        """For each stretch why its ids do not stand for its text; empty when they do."""
-        decoded = self._plain.decode_batch([list(stretch) for stretch in ids], skip_special_tokens=False)
+        """For each stretch why its ids do not stand for its text; empty when they do.
+
+        They are decoded to prove it, unless the tokenizer is such that no text can be changed.
+        """
+        decoded = texts
+        if not self._lossless:
+            decoded = self._plain.decode_batch([list(stretch) for stretch in ids], skip_special_tokens=False)
         return [self._fault(stretch, text, back) for stretch, text, back in zip(ids, texts, decoded, strict=True)]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -181,6 +187,31 @@ def without_prefix(settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     elif normalizer and normalizer["type"] == "Prepend":
         changed["normalizer"] = None
     return {**settings, **changed}, once
+
+
+def lossless(settings: dict[str, Any]) -> bool:
+    """Whether the ids of every text decode to it, whatever it holds.
+
+    So it is with byte pairs over an alphabet of all bytes, where nothing is normalised, put before or taken out: a text
+    is cut, its bytes become symbols, each of which is a token, and merges only join neighbours.
+    """
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    model = settings["model"]
+    *cuts, last = _parts(settings.get("pre_tokenizer"), "pretokenizers") or [{"type": "none"}]
+    return (
+        model["type"] == "BPE"
+        and not settings.get("normalizer")
+        and not any(model.get(key) for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
+        and (last["type"], last.get("add_prefix_space")) == ("ByteLevel", False)
+        and all(cut["type"] == "Digits" or (cut["type"], cut.get("behavior")) in _KEEPING for cut in cuts)
+        and not any(token["lstrip"] or token["rstrip"] for token in settings["added_tokens"])
+        and set(ByteLevel.alphabet()) <= model["vocab"].keys()
+    )
+
+
+_KEEPING = {("Split", behaviour) for behaviour in ("Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")}
+"""Ways to cut a text that leave nothing out."""
 
 
 def _parts(setting: dict[str, Any] | None, nested: str) -> list[dict[str, Any]]:

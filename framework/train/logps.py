@@ -83,8 +83,11 @@ def target_logps(model: PreTrainedModel, hidden: Tensor, labels: Tensor) -> Tens
     def chunk(states: Tensor, targets: Tensor) -> Tensor:
         return torch.log_softmax(_project(model, states), dim=-1).gather(1, targets[:, None]).squeeze(1)
 
+    # Every use of a weight that ZeRO-3 holds in parts is a collective: workers have different numbers of targets, and
+    # must call the head equally often.
+    size = max(1, len(labels)) if partitioned(weight) else CHUNK
     parts = [
         cast("Tensor", checkpoint(chunk, states, targets, use_reentrant=False)) if again else chunk(states, targets)
-        for states, targets in zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True)
+        for states, targets in zip(hidden.split(size), labels.split(size), strict=True)
     ]
     return torch.cat(parts)

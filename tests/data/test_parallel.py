@@ -18,7 +18,7 @@ import pytest
 from framework.data import parallel
 from framework.data.arrays import Files, Strings
 from framework.data.load import batches
-from framework.data.parallel import FEW, HelperDied, in_order
+from framework.data.parallel import FEW, HelperDied, in_order, kept
 from framework.data.prepare import prepare
 from framework.data.rows import Text
 from framework.errors import DataError, ModelError, Problem
@@ -121,6 +121,17 @@ def test_what_is_left_unfinished_leaves_nobody_behind() -> None:
     assert all(alive(pid) for pid in pids)
     work.close()
     assert not any(alive(pid) for pid in pids)
+
+
+def test_helpers_serve_again_within_a_block_and_end_with_it() -> None:
+    with kept():
+        first = set(in_order(telling, range(40), 2))
+        assert list(in_order(partial(times, 3), range(20), 2)) == [3 * batch for batch in range(20)]
+        assert set(in_order(telling, range(40), 2)) == first and all(map(alive, first))
+        with pytest.raises(DataError):
+            list(in_order(partial(failing, DataError([Problem("x", "y")])), range(40), 2))
+        assert set(in_order(telling, range(40), 2)).isdisjoint(first)
+    assert not any(map(alive, first))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

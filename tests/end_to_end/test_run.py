@@ -225,7 +225,7 @@ def test_adapters_run_through(
 def trained(small: list[str], settings: Any, train: Any, new_home: Callable[[], Path], tmp_path_factory: Any) -> Any:
     """Losses of stages for a number of processes and a type of numbers."""
 
-    def run(processes: int, dtype: str, *stages: str) -> dict[str, list[float]]:
+    def run(processes: int, dtype: str, *stages: str, extra: tuple[str, ...] = ()) -> dict[str, list[float]]:
         folder = tmp_path_factory.mktemp("processes") / "run"
         ran = train(
             *(a for a in small if not a.startswith("data.") or a.split(".")[1] in stages),
@@ -236,6 +236,7 @@ def trained(small: list[str], settings: Any, train: Any, new_home: Callable[[], 
             f"model.dtype={dtype}",
             # Groups of one pack: every worker gets some, and one step has an odd number.
             *(f"stage.{stage}.batch.micro_tokens=256" for stage in stages),
+            *extra,
             f"run_dir={folder}",
             env={"TRIPTYCH_HOME": str(new_home())},
         )
@@ -254,6 +255,13 @@ def test_two_processes_train_as_one_does(trained: Any, dtype: str, bound: float,
     one, two = trained(1, dtype, *stages), trained(2, dtype, *stages)
     for label, expected in one.items():
         assert two[label] == pytest.approx(expected, rel=bound), label
+
+
+@pytest.mark.slow
+def test_whole_weights_that_are_spread_train_as_on_one_process(trained: Any) -> None:
+    one = trained(1, "float32", "align", extra=("adapter=full", "engine=zero1"))
+    two = trained(2, "float32", "align", extra=("adapter=full", "engine=zero3"))
+    assert two["1-align"] == pytest.approx(one["1-align"], rel=1e-4)
 
 
 def test_the_wrong_order_runs_only_when_it_is_allowed(
