@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 
 SEGMENTS = "triptych_segments"
 
@@ -79,21 +80,24 @@ def segment_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     spans: list[Span] | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention over one packed sequence.
 
     ``query`` is [1, heads, T, D], ``key`` and ``value`` are [1, key-value heads, T, D]; ``spans`` are stretches in
     order that cover all ``T`` tokens. What a mask would say is in the spans, so ``attention_mask`` is not read.
+    Without spans (decoding), the rows are padded ones under a mask, as with transformers' ``sdpa``.
 
     Returns:
         The output, [1, T, heads, D], and no weights.
 
     Raises:
-        ValueError: without spans, or when a model asks for a sliding window that a span would exceed.
+        ValueError: when a model asks for a sliding window that a span would exceed.
     """
     if spans is None:
-        raise ValueError("segment attention needs the spans of the packed sequence")
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+        )
     window = getattr(module, "sliding_window", None)
     outputs: list[Tensor] = []
     for start, length, prefix in spans:
@@ -107,11 +111,12 @@ def segment_attention(
     return torch.cat(outputs, dim=2).transpose(1, 2), None
 
 
-def _no_mask(*_: Any, **__: Any) -> None:
-    """The spans say all that a mask would."""
+def _mask(*, attention_mask: Tensor | None = None, **settings: Any) -> Tensor | None:
+    """None for a packed sequence, whose spans say all that a mask would; for padded rows, what ``sdpa`` needs."""
+    return None if attention_mask is None else sdpa_mask(attention_mask=attention_mask, **settings)
 
 
 def register() -> None:
     """Make ``attn_implementation="triptych_segments"`` known to transformers. Calling it again changes nothing."""
     AttentionInterface.register(SEGMENTS, segment_attention)
-    ALL_MASK_ATTENTION_FUNCTIONS.register(SEGMENTS, _no_mask)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(SEGMENTS, _mask)

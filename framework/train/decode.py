@@ -18,7 +18,7 @@ def greedy(
     """The likeliest next token again and again, for each prompt, up to a token of ``stop`` (left out) or the limit.
 
     Args:
-        model: whose attention takes a mask of padding (not by segments).
+        model: whose attention takes a mask of padding.
         prompts: int32 [n] each, at least one token.
         max_new_tokens: most tokens of a reply.
         stop: ids that end a reply.

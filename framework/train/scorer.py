@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,14 +12,13 @@ from transformers import PreTrainedModel
 
 from framework.data.chat import ChatTokenizer
 from framework.suites.base import Likelihood, Prompt
-from framework.train.attention import SEGMENTS
 from framework.train.batch import MicroBatch, Piece, build, share
 from framework.train.decode import greedy
 from framework.train.module import token_logps
 
 
 class ModelScorer:
-    """A model that is evaluated. Implements ``framework.suites.base.Scorer``."""
+    """A model that is evaluated, by several threads if need be. Implements ``framework.suites.base.Scorer``."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class ModelScorer:
         device: torch.device,
         beat: Callable[[], None],
         tokens: int = 2048,
-        rows: int = 64,
+        rows: int = 80,
     ) -> None:
         self._model = model.to(device).eval()  # type: ignore[arg-type]
         self._chat = chat
@@ -74,7 +74,6 @@ class ModelScorer:
 
     @torch.no_grad()
     def _forward(self, rows: list[list[Piece]]) -> list[tuple[MicroBatch, Tensor]]:
-        self._model.set_attn_implementation(SEGMENTS)
         done: list[tuple[MicroBatch, Tensor]] = []
         waiting: list[list[Piece]] = []
         size = 0
@@ -91,12 +90,11 @@ class ModelScorer:
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Greedy decoding in batches of prompts of similar length."""
-        self._model.set_attn_implementation("sdpa")
         encoded = self._chat.encode_prompts(prompts)
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
         replies = [""] * len(encoded)
-        for start in range(0, len(order), self._rows):
-            places = order[start : start + self._rows]
+        batches = math.ceil(len(order) / self._rows)
+        for places in (part.tolist() for part in np.array_split(order, batches)) if batches else ():
             found = greedy(self._model, [encoded[place] for place in places], max_new_tokens, self._chat.eos_ids)
             for place, tokens in zip(places, found, strict=True):
                 replies[place] = self._chat.decode(tokens).strip()

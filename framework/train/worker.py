@@ -18,7 +18,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Generator
-from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -37,16 +36,15 @@ from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
 from framework.paths import home
 from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
-from framework.suites.base import Suite
 from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints, seed_everything
 from framework.train.engine import DeepSpeedEngine, start_process_group
 from framework.train.lm import materialise, save, trainable
 from framework.train.loader import Loader
 from framework.train.loop import Loop, NotFinite, Observer, Stopped
+from framework.train.measure import measure
 from framework.train.module import StageModule
 from framework.train.reference import cache_key, reference
-from framework.train.scorer import ModelScorer
 
 STOPPED = 75
 """Exit code of a worker that saved a checkpoint and left because it was asked to (EX_TEMPFAIL)."""
@@ -202,38 +200,6 @@ class Worker:
     def _fail(self, kind: str, message: str, rows: list[str]) -> None:
         if self._rank == 0:
             write_json(self._folder / "failure.json", {"kind": kind, "message": message, "rows": rows})
-
-
-def measure(
-    model: Any,
-    suites: dict[str, Suite],
-    chat: ChatTokenizer,
-    device: torch.device,
-    heartbeat: Heartbeat,
-    stop: StopFlag,
-) -> dict[str, Any]:
-    """Run the suites, shared out over the workers; every worker returns all results. Raises ``Stopped``."""
-    done = 0
-
-    def beat() -> None:
-        nonlocal done
-        done += 1
-        heartbeat.beat(done, 0)
-        if stop.raised:
-            raise Stopped(0)
-
-    scorer = ModelScorer(model, chat, device, beat)
-    mine: dict[str, Any] = {}
-    for index, (name, suite) in enumerate(suites.items()):
-        if index % dist.get_world_size() == dist.get_rank():
-            heartbeat.beat(done, 0, name, force=True)
-            mine[name] = asdict(suite.evaluate(scorer)) | {"measures": suite.measures}
-    everyone: list[dict[str, Any] | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, mine)
-    found: dict[str, Any] = {}
-    for part in everyone:
-        found |= part or {}
-    return {name: found[name] for name in suites}
 
 
 def _hand_back_memory() -> None:

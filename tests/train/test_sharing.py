@@ -135,19 +135,17 @@ def test_greedy_replies_are_those_of_transformers(model: PreTrainedModel, lead: 
     rng = np.random.default_rng(5)
     own = [[int(token) for token in rng.integers(70, 250, length)] for length in (1, 3, 9, 2, 30)]
     prompts = [np.array([*lead, *one], dtype=np.int32) for one in own]
+    alone: list[list[int]] = []
     model.set_attn_implementation("sdpa")
     try:
-        alone: list[list[int]] = []
         for prompt in prompts:
             ids = torch.from_numpy(prompt.astype(np.int64))[None]
             output = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=None, pad_token_id=0)
             alone.append(output[0, len(prompt) :].tolist())
-        stop = {alone[0][3], alone[2][7]}
-        expected = [
-            reply[: next((at for at, token in enumerate(reply) if token in stop), len(reply))] for reply in alone
-        ]
-        assert len({len(reply) for reply in expected}) > 1
-        assert greedy(model, prompts, 12, stop) == expected
-        assert greedy(model, prompts[2:3], 12, stop) == expected[2:3]
     finally:
         model.set_attn_implementation("triptych_segments")
+    stop = {alone[0][3], alone[2][7]}
+    expected = [reply[: next((at for at, token in enumerate(reply) if token in stop), len(reply))] for reply in alone]
+    assert len({len(reply) for reply in expected}) > 1
+    assert greedy(model, prompts, 12, stop) == expected
+    assert greedy(model, prompts[2:3], 12, stop) == expected[2:3]
