@@ -9,6 +9,7 @@ from typing import Any, get_args
 from framework.compose import Composed, suggest
 from framework.data.contract import Contract
 from framework.data.mix import problems as mix_problems
+from framework.devices import visible_gpus
 from framework.errors import ConfigError, Problem
 from framework.findings import codes
 from framework.models import model_problems
@@ -33,6 +34,7 @@ def problems_of(composed: Composed) -> list[Problem]:
             fix = suggest(code, codes(), "a code")
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
     found += model_problems(config.model)
+    found += _attention(composed)
     found += _unused(composed)
     return found
 
@@ -70,6 +72,14 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
         yield Problem(where, message, f"remove {where}, or declare it as data.domain.contract", composed.origin(where))
     for name, source in data.sources.items():
         yield from _collect(source.files, f"{path}.{name}")
+
+
+def _attention(composed: Composed) -> Iterator[Problem]:
+    model = composed.config.model
+    if model.attention == "varlen" and (model.dtype == "float32" or not visible_gpus()):
+        lacking = "a 16-bit dtype" if visible_gpus() else "a GPU"
+        where = "model.attention"
+        yield Problem(where, f"varlen needs {lacking}", f"set {where}=auto", composed.origin(where))
 
 
 def _unused(composed: Composed) -> Iterator[Problem]:

@@ -26,6 +26,9 @@ def _resolved(dtype: Any) -> Any:
     return fast_dtype() if dtype == "auto" else dtype
 
 
+Attention = Literal["auto", "segments", "varlen"]
+
+
 class Model(Section):
     """The model to start from."""
 
@@ -40,6 +43,9 @@ class Model(Section):
     """Whether it already follows instructions; ``null`` decides by whether it has a chat template."""
     dtype: Annotated[Dtype, BeforeValidator(_resolved)] = Field(default="auto", validate_default=True)  # type: ignore[assignment]
     """``auto`` becomes what this machine trains fastest in, and the plan and the stage keys hold what it became."""
+    attention: Attention = "auto"
+    """``varlen`` (PyTorch's variable-length FlashAttention), ``segments`` (fused attention, segment by segment), or
+    ``auto``: the first on GPUs that have kernels for it, else the second."""
     checkpointing: bool | Literal["auto"] = "auto"
     """Recompute activations in the backward pass; ``auto`` when the estimate says that memory needs it."""
 

@@ -1,22 +1,18 @@
 """Attention by segments: packed rows that never see one another, with no mask matrix.
 
-Registered with transformers as ``triptych_segments``. The micro-batch says which stretches of the packed sequence are
+The micro-batch says which stretches of the packed sequence are
 causal on their own and which continue a shared prefix; every stretch is one call of PyTorch's fused attention.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
-
-SEGMENTS = "triptych_segments"
 
 
 class Region(NamedTuple):
@@ -38,6 +34,19 @@ class Span(NamedTuple):
     start: int
     length: int
     prefix: tuple[Region, ...] = ()
+
+
+class Spans(tuple[Span, ...]):
+    """The spans of one packed sequence, in order; they cover all of its tokens."""
+
+    kept: dict[Any, object]
+    """What an implementation of attention derives from them, by device: once, and not in every layer."""
+
+    def __new__(cls, spans: Iterable[Span]) -> Self:
+        """Spans with nothing derived from them yet."""
+        made = super().__new__(cls, spans)
+        made.kept = {}
+        return made
 
 
 def joined(regions: Iterable[Region]) -> tuple[Region, ...]:
@@ -79,7 +88,7 @@ def segment_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    spans: list[Span] | None = None,
+    spans: Spans | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention over one packed sequence.
@@ -109,14 +118,3 @@ def segment_attention(
         queries, keys, values = (_gathered(part, places) for part in (query, key, value))
         outputs.append(_causal(queries, keys, values, scaling, dropout)[:, :, before:])
     return torch.cat(outputs, dim=2).transpose(1, 2), None
-
-
-def _mask(*, attention_mask: Tensor | None = None, **settings: Any) -> Tensor | None:
-    """None for a packed sequence, whose spans say all that a mask would; for padded rows, what ``sdpa`` needs."""
-    return None if attention_mask is None else sdpa_mask(attention_mask=attention_mask, **settings)
-
-
-def register() -> None:
-    """Make ``attn_implementation="triptych_segments"`` known to transformers. Calling it again changes nothing."""
-    AttentionInterface.register(SEGMENTS, segment_attention)
-    ALL_MASK_ATTENTION_FUNCTIONS.register(SEGMENTS, _mask)

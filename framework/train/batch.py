@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framework.train.attention import Region, Span, joined
+from framework.train.attention import Region, Span, Spans, joined
 
 _WORTHWHILE = 8
 """Common tokens from which on sharing pays for the further stretch of attention that it makes."""
@@ -75,7 +75,7 @@ class MicroBatch:
     """int64 [1, T]."""
     position_ids: Tensor
     """int64 [1, T]; restart with every row, go on in its continuations."""
-    spans: list[Span]
+    spans: Spans
     predict: Tensor
     """int64 [K]: the position whose hidden state predicts the target."""
     labels: Tensor
@@ -144,7 +144,7 @@ def build(pieces: Sequence[Piece]) -> MicroBatch:
     return MicroBatch(
         input_ids=torch.from_numpy(tokens)[None],
         position_ids=torch.from_numpy(np.concatenate(positions).astype(np.int64))[None],
-        spans=spans,
+        spans=Spans(spans),
         predict=torch.from_numpy(np.concatenate(predict).astype(np.int64)),
         labels=torch.from_numpy(tokens[supervised]),
         unit=spread(0),

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from framework.adapters.base import Adapter
 from framework.models import copy_tokenizer
 from framework.stagefile import Ancestor, StageFile, goes_on
-from framework.train.attention import SEGMENTS, register
+from framework.train.kernels import SEGMENTS, register, use_attention
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -115,6 +115,7 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
     if stage.adapter.quantises:
         model = quantise(model, _double_quant(stage.adapter), device)
     nn.Module.to(model, device)
+    use_attention(model, stage.model.attention, device)
     if going_on:
         path = stage.lineage[-1].path
         adapted: nn.Module = PeftModel.from_pretrained(model, path, is_trainable=True, autocast_adapter_dtype=False)

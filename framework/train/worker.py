@@ -39,6 +39,7 @@ from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
 from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints, seed_everything
 from framework.train.engine import DeepSpeedEngine, start_process_group
+from framework.train.kernels import use_attention
 from framework.train.lm import materialise, save, trainable
 from framework.train.loader import Loader
 from framework.train.loop import Loop, NotFinite, Observer, Stopped
@@ -112,6 +113,7 @@ class Worker:
         _hand_back_memory()
         with self._phase("load", "load the model"):
             model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
+            use_attention(model, self._order.model.attention, self._device)
         with self._phase("evaluate", shown):
             return measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
 

@@ -18,7 +18,7 @@ from framework.objectives.sft import Supervised
 from framework.registry import component, kinds
 from framework.schema import Engine, Model, Stage
 from framework.stagefile import Ancestor, StageFile, extended
-from framework.train.attention import Span
+from framework.train.attention import Span, Spans
 from framework.train.batch import MicroBatch, Piece, build
 from framework.train.engine import DeepSpeedEngine
 from framework.train.lm import inner, materialise, save, trainable
@@ -142,7 +142,7 @@ def logits(model: Any) -> Tensor:
     places = torch.arange(80)[None]
     with torch.no_grad():
         whole = inner(model).eval()
-        return whole(input_ids=tokens, position_ids=places, use_cache=False, spans=[Span(0, 80)]).logits[0]
+        return whole(input_ids=tokens, position_ids=places, use_cache=False, spans=Spans([Span(0, 80)])).logits[0]
 
 
 def frozen(model: Any) -> dict[str, Tensor]:
