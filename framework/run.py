@@ -135,7 +135,8 @@ class Execution:
         self._screen.note(f"{stage.label}: reused from the store ({stage.key[:8]})")
         return {**done, "name": stage.label}
 
-    def _order(self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor]) -> StageFile:
+    def order_of(self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor]) -> StageFile:
+        """What a stage's workers are told: all that they need, and nothing to look up."""
         config = self._plan.config
         return StageFile(
             label=stage.label,
@@ -165,7 +166,7 @@ class Execution:
         folder = self._run.stage(stage.label)
         self._run.tell("stage_started", stage.label)
         try:
-            result = self._work(stage.label, self._order(stage, model, lineage), folder)
+            result = self._work(stage.label, self.order_of(stage, model, lineage), folder)
         except StageFailed:
             failed = {"name": stage.label, "kind": stage.kind, "key": stage.key, "status": "failed"}
             self._stages.append({**failed, "metrics": {}})
