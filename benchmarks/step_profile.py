@@ -1,17 +1,20 @@
 """Where the time of training steps goes, against this machine's own rate of matrix products.
 
-    python benchmarks/step_profile.py [--steps 6] [KEY=VALUE ...]      e.g. stage=align, stage.instruct.max_length=1024
+    python benchmarks/step_profile.py [--steps 6] [--plain] [KEY=VALUE ...]
+                                                         e.g. stage=align, stage.instruct.max_length=1024
 
 Takes the first stage of the plan that the overrides compose, trains some steps in this process without a checkpoint,
 and prints: tokens a second; the share of time by kind of operation (torch.profiler, steps after the second); the rate
 of plain matrix products of the model's own shapes measured in the same process; and model FLOP utilisation, which is
 the operations that the model needs (2 for each weight and token, forward and backward, recomputation not counted)
-over what that rate would have given in the time. Nothing else may run meanwhile.
+over what that rate would have given in the time. Nothing else may run meanwhile. ``--plain`` does not profile, and
+its last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import socket
@@ -53,6 +56,7 @@ def main() -> None:
     """Train, profile, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--plain", action="store_true", help="no profile; the last line is JSON")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args()
     with socket.socket() as probe:
@@ -104,14 +108,15 @@ def main() -> None:
 
             def on_step(self, done: StepDone) -> None:
                 print(f"step {done.step}  loss {done.loss:.3f}  {done.tokens / done.seconds:,.0f} tokens/s", flush=True)
-                if done.step == 2:
+                if done.step == 2 and not given.plain:
                     watch.__enter__()
                 if done.step > 2:
                     self.tokens += done.tokens
                     self.targets += done.supervised_tokens
                     self.seconds += done.seconds
                 if done.step >= given.steps:
-                    watch.__exit__(None, None, None)
+                    if not given.plain:
+                        watch.__exit__(None, None, None)
                     raise Enough
 
         seen = Watch()
@@ -120,6 +125,11 @@ def main() -> None:
             loop.run(0, [seen])
         except Enough:
             pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if given.plain:
+        found = {"tokens_per_second": seen.tokens / seen.seconds, "seconds": seen.seconds, "peak_memory_bytes": peak}
+        print(json.dumps(found), flush=True)
+        os._exit(0)
     shape = Shape.of(model_files.config)
     rate = rate_of_products((1024, shape.hidden, shape.intermediate), order.model.dtype)
     passes = 6 if order.adapter.trains_all else 4
@@ -135,7 +145,7 @@ def main() -> None:
     print(f"{left / total:7.1%}  everything else")
     print(f"matrix products here: {rate / 1e9:,.0f} GFLOP/s in {order.model.dtype}, {torch.get_num_threads()} threads")
     print(f"model FLOP utilisation: {needed / seen.seconds / rate:.0%}")
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    print(f"peak memory: {peak / 1e9:.2f} GB")
     sys.stdout.flush()
     os._exit(0)  # threads of libraries would outlive the work
 
