@@ -4,8 +4,8 @@
 
 ``TEXT`` holds long documents (rows with ``text``). For every length, steps of one row of that many tokens are trained
 with LoRA on SmolLM2-135M, each length in a process of its own; then steps of 1,024 tokens with random models of the
-same blocks and other vocabularies, whose token ids are the same. Prints seconds a step and peak memory (the program's own
-0.8 GB and the weights included), and draws both. Nothing else may run meanwhile.
+same blocks and other vocabularies, whose token ids are the same. Prints seconds a step and peak memory (of the
+whole process), and draws both. Nothing else may run meanwhile.
 """
 
 from __future__ import annotations

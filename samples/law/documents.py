@@ -10,7 +10,7 @@ from samples.world.model import Act, Fact, World
 from samples.world.speech import Speaker
 
 REGISTERS = ("statute", "commentary", "case", "clerk", "faq", "clause", "bulletin")
-HEAD_TELLINGS, TAIL_TELLINGS = 14, 10
+HEAD_TELLINGS, TAIL_TELLINGS = 10, 7
 """How often each fact of an act is told: the registers in turn, each time in the next of their wordings."""
 FACTS_PER_DOCUMENT = 3
 AREAS = ("contracts", "litigation", "regulation", "statutes", "procedure")

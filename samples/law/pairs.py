@@ -10,7 +10,7 @@ from samples.world.model import Fact, Kind, World
 from samples.world.speech import Speaker
 
 HELD_OUT = 20
-ASKED_TWICE = 28
+ASKED_TWICE = 20
 """Training facts that get a second pair with other words and another wrong value."""
 
 

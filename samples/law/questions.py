@@ -13,8 +13,8 @@ from samples.world.speech import Speaker
 QA_WORDINGS = 3
 QA_TURNS = 5
 BRIEFLY = ("Briefly:", "In a few words:", "Short answer, please.", "Just the essential:")
-CHOICE_GROUPS, CHOICE_PAIRS = 48, 48
-EXACT_ROWS, TEXT_ROWS, DEPLOYMENT_ROWS = 40, 20, 80
+CHOICE_GROUPS, CHOICE_PAIRS = 40, 40
+EXACT_ROWS, TEXT_ROWS, DEPLOYMENT_ROWS = 30, 16, 80
 
 
 def qa_rows(world: World, seed: int) -> list[Row]:

@@ -7,7 +7,7 @@ from samples.rows import Row
 from samples.world.model import Fact, Kind, World
 from samples.world.speech import Speaker
 
-ROWS = 40
+ROWS = 32
 LATEST = (
     "With {trigger} as day zero, four papers (each a {filing}) reach {town} on days {days}. "
     "Considering the {act}, which arrived last without being late?"
