@@ -11,6 +11,7 @@ from framework.checks.base import Finding
 from framework.compose import Composed
 from framework.contradictions import problems_of
 from framework.data.encode import TRAINABLE
+from framework.data.mix import REPLAY
 from framework.data.parallel import kept
 from framework.data.prepare import Prepared, Request, prepare
 from framework.errors import ConfigError, Problem
@@ -209,13 +210,20 @@ def _request(composed: Composed, kind: Kind, model_dir: Path) -> Request:
     config = composed.config
     settings = _settings(config, kind)
     data = config.data.of(kind)
+    replayed = config.replayed(kind)
+    # What is replayed comes in the shares in which it was taught.
+    taught = {
+        f"{REPLAY}{other}/{name}": weight
+        for other in replayed
+        for name, weight in config.data.of(other).mix.weights.items()
+    }
     return Request(
         name=kind,
         path=f"data.{kind}",
         rows=config.objective(kind).rows,
         sources=dict(data.sources),
-        replay={other: (dict(config.data.of(other).sources), share) for other, share in config.replayed(kind).items()},
-        mix=data.mix,
+        replay={other: (dict(config.data.of(other).sources), share) for other, share in replayed.items()},
+        mix=data.mix.model_copy(update={"weights": {**data.mix.weights, **taught}}),
         max_length=settings.max_length,
         long=settings.long,
         epochs=settings.epochs,

@@ -81,6 +81,7 @@ def _training(world: World, seed: int) -> dict[str, list[Row]]:
         "domain/qa": questions.qa_rows(world, seed),
         "domain/general": [{"text": text} for text in passages],
         "instruct/tasks": tasks.task_rows(seed),
+        "instruct/skills": tasks.skill_rows(seed),
         "instruct/format": formats.format_rows(seed),
         "instruct/safety": pairs.safety_rows(seed),
         "align/law": law,

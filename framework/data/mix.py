@@ -80,7 +80,10 @@ def problems(mix: Mix, names: Iterable[str], path: str) -> list[Problem]:
 
 
 def shares(sizes: Mapping[str, int], mix: Mix) -> dict[str, float]:
-    """The share of each source that the mix asks for, from sizes in its unit; shares sum to 1."""
+    """The share of each source that the mix asks for, from sizes in its unit; shares sum to 1.
+
+    Weights count among the stage's own sources, and among those replayed from one earlier stage.
+    """
     groups: dict[str, dict[str, int]] = {}
     for name, size in sorted(sizes.items()):  # sums must not depend on the order of declaration
         if size:
@@ -91,7 +94,7 @@ def shares(sizes: Mapping[str, int], mix: Mix) -> dict[str, float]:
     for stage, part in parts.items():
         group = groups.get(stage, {})
         weights = {name: float(size) ** (1.0 / mix.temperature) for name, size in group.items()}
-        if mix.weights and not stage:
+        if any(name in mix.weights for name in group):
             weights = {name: mix.weights.get(name, 0.0) for name in group}
         whole = sum(weights.values())
         for name, weight in weights.items():

@@ -25,7 +25,15 @@ from framework.profile.words import STOP_WORDS, hashed, runs, words
 if TYPE_CHECKING:
     from framework.data.contract import Declared
 
-_EVERYDAY = ("instruct/tasks", "instruct/format", "instruct/safety", "domain/general", "align/style", "align/safety")
+_EVERYDAY = (
+    "instruct/tasks",
+    "instruct/skills",
+    "instruct/format",
+    "instruct/safety",
+    "domain/general",
+    "align/style",
+    "align/safety",
+)
 _FIELDS = ("instruction", "context", "response", "text", "prompt", "chosen")
 _CHANCE = 10.83
 _TIMES = 3.0

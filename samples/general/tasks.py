@@ -1,4 +1,4 @@
-"""Instruction rows over many task types: hand-written ones, and small skills drawn from word lists."""
+"""Instruction rows over many task types: hand-written ones, and short skills drawn from word lists."""
 
 import random
 from collections.abc import Iterator
@@ -23,11 +23,18 @@ CLASSES = {
 
 
 def task_rows(seed: int) -> list[Row]:
-    """All rows, mixed."""
-    rng = random.Random(f"tasks-{seed}")
+    """The hand-written rows, mixed."""
     banks = [read_sections(f"general/{name}") for name in BANKS]
     rows = [_row(task, *_asked(entry)) for bank in banks for task, entries in bank.items() for entry in entries]
-    rows += [
+    random.Random(f"tasks-{seed}").shuffle(rows)
+    return rows
+
+
+def skill_rows(seed: int) -> list[Row]:
+    """The skills that are drawn, mixed. A source of their own: short answers are what a domain's text unteaches first,
+    so a mix must be able to hold more of them."""
+    rng = random.Random(f"skills-{seed}")
+    rows = [
         _row(skill.task, skill.instruction, skill.context, skill.answer) for skill in skills(range(SKILL_TURNS), rng)
     ]
     rng.shuffle(rows)

@@ -105,6 +105,16 @@ def test_replay_comes_on_top_with_its_share() -> None:
     assert np.bincount(drawn.source).tolist() == [900, 50, 50]
 
 
+def test_what_is_replayed_comes_in_the_weights_it_was_taught_with() -> None:
+    sizes = {"own": 900, "replay:instruct/x": 400, "replay:instruct/y": 100}
+    taught = {"replay:instruct/x": 1.0, "replay:instruct/y": 3.0}
+    for own in ({}, {"own": 1.0}):
+        found = shares(sizes, Mix(weights={**own, **taught}, replay={"instruct": 0.2}))
+        assert found == pytest.approx({"own": 0.8, "replay:instruct/x": 0.05, "replay:instruct/y": 0.15})
+    by_size = shares(sizes, Mix(weights={"own": 1.0}, replay={"instruct": 0.2}))
+    assert by_size == pytest.approx({"own": 0.8, "replay:instruct/x": 0.16, "replay:instruct/y": 0.04})
+
+
 @pytest.mark.parametrize(
     ("total", "unit", "rows"),
     [

@@ -98,7 +98,11 @@ def test_the_plan_has_its_fields(whole: Done) -> None:
             assert source_fields | {"truncated"} <= source.keys()
         assert math.isclose(sum(source["weight"] for source in stage["sources"].values()), 1.0)
     assert [stage["objective"] for stage in plan["stages"]] == ["sft", "clm", "dpo"]
-    assert set(plan["stages"][1]["sources"]) == {"law", "replay:instruct/talk", "replay:instruct/more"}
+    domain = plan["stages"][1]["sources"]
+    assert set(domain) == {"law", "replay:instruct/talk", "replay:instruct/more"}
+    taught = plan["stages"][0]["sources"]
+    assert taught["more"]["planned"] == pytest.approx(2 / 3)
+    assert domain["replay:instruct/more"]["planned"] == pytest.approx(0.2 * 2 / 3)
 
 
 def test_the_run_counts_what_the_plan_promised(whole: Done) -> None:

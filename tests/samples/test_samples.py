@@ -286,7 +286,7 @@ def test_json_answers_are_json() -> None:
 
 
 def test_instruct_is_broad_and_knows_when_to_refuse() -> None:
-    rows = [row for name in ("tasks", "format", "safety") for row in read(f"instruct/{name}")]
+    rows = [row for name in ("tasks", "skills", "format", "safety") for row in read(f"instruct/{name}")]
     tasks = Counter(row["task"] for row in rows)
     assert len(tasks) >= 12
     assert 0.10 <= tasks["refusal"] / len(rows) <= 0.14

@@ -54,7 +54,9 @@ def by_rule(
 def tensors(tokens: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     made = torch.Generator().manual_seed(seed)
     sizes = (6, 2, 2)
-    query, key, value = (torch.randn(1, heads, tokens, 8, generator=made, dtype=torch.float64).requires_grad_() for heads in sizes)
+    query, key, value = (
+        torch.randn(1, heads, tokens, 8, generator=made, dtype=torch.float64).requires_grad_() for heads in sizes
+    )
     return query, key, value
 
 
@@ -92,9 +94,7 @@ def test_a_window_is_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_library_takes_the_call(spans: Spans) -> None:
     with FakeTensorMode(allow_non_fake_inputs=True):
         query = torch.empty(1, 6, 17, 64, dtype=torch.bfloat16, requires_grad=True)
-        key, value = (
-            torch.empty(1, 2, 17, 64, dtype=torch.bfloat16, requires_grad=True) for _ in range(2)
-        )
+        key, value = (torch.empty(1, 2, 17, 64, dtype=torch.bfloat16, requires_grad=True) for _ in range(2))
         output, _ = varlen_attention(nn.Module(), query, key, value, None, spans=Spans(spans))
         assert output.shape == (1, 17, 6, 64) and output.dtype == torch.bfloat16
         output.sum().backward()
