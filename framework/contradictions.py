@@ -33,6 +33,7 @@ def problems_of(composed: Composed) -> list[Problem]:
             fix = suggest(code, codes(), "a code")
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
     found += model_problems(config.model)
+    found += _collect(config.launch.ready, "launch")
     found += _unused(composed)
     return found
 
