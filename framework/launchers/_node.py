@@ -48,9 +48,15 @@ def interface_towards(address: str, port: int) -> str | None:
 
 
 def first_node() -> str:
-    """The first host of the Slurm job that this process belongs to."""
-    command = ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+    """The address by which Slurm itself reaches the first node of this step."""
+    listed = os.environ.get("SLURM_STEP_NODELIST") or os.environ["SLURM_JOB_NODELIST"]
+    name = _scontrol("hostnames", listed).split()[0]
+    fields = dict(word.partition("=")[::2] for word in _scontrol("node", name).split())
+    return fields.get("NodeAddr") or name
+
+
+def _scontrol(*words: str) -> str:
+    return subprocess.run(["scontrol", "show", *words], capture_output=True, text=True, check=True).stdout
 
 
 def environments(order: dict[str, Any], node: int) -> dict[int, dict[str, str]]:

@@ -43,12 +43,12 @@ def follow(job: str, run_dir: Path, before: str) -> Exit:
     try:
         while (state := _state(job)) != "gone":
             if state not in ("unknown", shown):
-                print(f"job {job}: {state.lower()}", flush=True)
+                print(f"job {job}: {state}", flush=True)
                 shown = state
             if stop.number is not None and not asked:
                 asked = True
                 # The driver alone: it asks the workers to save. What waits in the queue is taken out of it.
-                only = ["--batch", "--signal=TERM"] if state == "RUNNING" else []
+                only = ["--batch", "--signal=TERM"] if state == "running" else []
                 subprocess.run(["scancel", *only, job], check=False, timeout=TOOL_SECONDS)
             time.sleep(_POLL_SECONDS)
     finally:
@@ -60,10 +60,10 @@ def follow(job: str, run_dir: Path, before: str) -> Exit:
 
 
 def _state(job: str) -> str:
-    """``PENDING``, ``RUNNING``, ...; ``gone`` when it has left the queue, ``unknown`` while nobody can tell."""
+    """``running``, ``pending (Resources)``, ...; ``gone`` from the queue; ``unknown`` while nobody can tell."""
     try:
         asked = subprocess.run(
-            ["squeue", "--noheader", f"--jobs={job}", "--format=%T"],
+            ["squeue", "--noheader", f"--jobs={job}", "--format=%T %r"],
             capture_output=True,
             text=True,
             timeout=TOOL_SECONDS,
@@ -72,7 +72,9 @@ def _state(job: str) -> str:
         return "unknown"
     if asked.returncode:
         return "gone" if "Invalid job id" in asked.stderr else "unknown"
-    return asked.stdout.strip() or "gone"
+    state, _, reason = asked.stdout.strip().partition(" ")
+    # Some reasons never pass (more nodes than there are): whoever waits must see them.
+    return f"{state.lower()} ({reason})" if reason not in ("", "None") else state.lower() or "gone"
 
 
 def _ended(job: str, run_dir: Path, before: str) -> Exit:
