@@ -51,8 +51,8 @@ def first_node() -> str:
     """The address by which Slurm itself reaches the first node of this step."""
     listed = os.environ.get("SLURM_STEP_NODELIST") or os.environ["SLURM_JOB_NODELIST"]
     name = _scontrol("hostnames", listed).split()[0]
-    fields = dict(word.partition("=")[::2] for word in _scontrol("node", name).split())
-    return fields.get("NodeAddr") or name
+    shown = [word for word in _scontrol("node", name).split() if word.startswith("NodeAddr=")]
+    return shown[0].removeprefix("NodeAddr=") if shown else name
 
 
 def _scontrol(*words: str) -> str:

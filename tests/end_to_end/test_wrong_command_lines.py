@@ -281,7 +281,6 @@ def test_rows_that_are_all_dropped_are_refused(rows: Any, tmp_path: Path, capsys
             ["stage=domain", "data.domain.sources.a.path={text}", "model.instruct=false"],
             ["put instruct first"],
         ),
-        ("ENGINE", ["stage=instruct", f"{TALK}={{talk}}", "adapter=qlora", "engine=zero3"], ["qlora", "engine=zero2"]),
         (
             "ENGINE",
             ["stage=instruct", f"{TALK}={{talk}}", "engine=zero0", "engine.offload=true"],
