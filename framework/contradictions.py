@@ -35,6 +35,7 @@ def problems_of(composed: Composed) -> list[Problem]:
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
     found += model_problems(config.model)
     found += _attention(composed)
+    found += _collect(config.launch.ready, "launch")
     found += _unused(composed)
     return found
 

@@ -53,13 +53,13 @@ class Failure:
     """Why workers ended without finishing."""
 
     kind: str
-    """``out_of_memory``, ``not_finite``, ``hang``, ``signal`` or ``error``."""
+    """``out_of_memory``, ``not_finite``, ``hang``, ``signal``, ``lost`` (a machine or its connection) or ``error``."""
     message: str
 
     @property
     def retryable(self) -> bool:
         """Whether the same work may succeed when it is tried again."""
-        return self.kind in ("signal", "hang", "out_of_memory")
+        return self.kind in ("signal", "lost", "hang", "out_of_memory")
 
 
 Beat = Callable[[dict[str, Any]], None]
@@ -96,6 +96,7 @@ class Workers:
         asked: float | None = None
         alive = time.monotonic()
         seen: dict[int, float] = {}
+        world = self._launcher.world_size()  # a process may start several ranks
         try:
             while True:
                 codes = [process.poll() for process in self._processes]
@@ -108,7 +109,7 @@ class Workers:
                     self._signal(signal.SIGTERM)
                 if asked is not None and time.monotonic() - asked > self._launcher.grace:
                     return Failure("hang", "the workers did not stop in time")
-                for rank in range(len(self._processes)):
+                for rank in range(world):
                     if self._look(rank, seen, beat if rank == 0 else None):
                         alive = time.monotonic()
                 if time.monotonic() - alive > self._launcher.timeout:

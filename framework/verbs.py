@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,8 @@ def run(composed: Composed, command: str) -> Exit:
         print(f"not started: {len(made.errors)} error finding(s); checks.allow=[{codes}] runs it all the same")
         return Exit.FINDINGS
     directory = choose(composed.config)
+    if composed.config.launch.hands_over():
+        return composed.config.launch.submit(shlex.split(command)[2:], directory.path)
     with directory.locked():
         execution = Execution(made, directory, command, Screen())
         try:

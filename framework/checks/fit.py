@@ -24,7 +24,7 @@ class Fit(Check):
         """One finding for each stage that does not fit."""
         device = device_memory()
         gpus = visible_gpus()
-        together = 1 if gpus else subject.config.launch.world_size()
+        together = 1 if gpus else subject.config.launch.per_machine()
         for stage, need in subject.memory.items():
             share = need * together / device
             if share <= self.max_share:

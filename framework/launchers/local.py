@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Literal
 
 from pydantic import PositiveInt
 
 from framework.devices import usable_cores, visible_gpus
-from framework.launchers.base import Launcher, Process
-
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
-"""glibc gives large buffers back to the kernel at once, and every step faults them in again: keeping them makes
-training on a CPU about 5 % faster."""
+from framework.launchers.base import KEEP_MEMORY, Launcher, Process, worker_command
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -37,11 +33,11 @@ class Local(Launcher):
     def workers(self, stage_file: Path) -> list[Process]:
         """One interpreter for each rank, with the environment that ``torch.distributed`` reads."""
         world = self.world_size()
-        port = str(_free_port())
+        port = str(free_port())
         threads = str(max(1, usable_cores() // world))
         return [
             Process(
-                command=[sys.executable, "-m", "framework.train.worker", str(stage_file)],
+                command=worker_command(stage_file),
                 environment={
                     "RANK": str(rank),
                     "LOCAL_RANK": str(rank),
@@ -50,7 +46,7 @@ class Local(Launcher):
                     "MASTER_ADDR": "127.0.0.1",
                     "MASTER_PORT": port,
                     "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
-                    **{name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()},
+                    **{name: os.environ.get(name, value) for name, value in KEEP_MEMORY.items()},
                 },
                 rank=rank,
             )

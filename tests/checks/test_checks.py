@@ -165,7 +165,7 @@ def test_repetition() -> None:
 @pytest.mark.parametrize(
     ("arguments", "level", "names"),
     [
-        (["adapter=qlora", "engine=zero3"], "error", ["qlora", "ZeRO-3", "engine=zero2"]),
+        (["adapter=qlora", "engine=zero3"], None, []),
         (["adapter=qlora", "engine=zero2"], None, []),
         (["adapter=lora", "engine=zero3"], None, []),
         (["engine=zero0", "engine.offload=true"], "error", ["engine.offload", "zero2_offload"]),
@@ -178,6 +178,22 @@ def test_engines(arguments: list[str], level: str | None, names: list[str], monk
     assert [finding.level for finding in found] == ([level] if level else [])
     for name in names:
         assert name in found[0].message + found[0].fix
+
+
+def test_4_bits_in_parts_are_refused_where_nobody_has_proved_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framework.checks.engine.visible_gpus", lambda: 1)
+    (found,) = Engine().check(subject("adapter=qlora", "engine=zero3"))
+    assert found.level == "error" and "qlora" in found.message and "engine=zero2" in found.fix
+    assert not list(Engine().check(subject("adapter=qlora", "engine=zero2")))
+
+
+def test_workers_without_work_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framework.checks.engine.visible_gpus", lambda: 0)
+    data = {"domain": prepared(own=use())}  # two packs a step
+    assert not list(Engine().check(subject("launch.processes=2", **data)))
+    (found,) = Engine().check(subject("launch.processes=5", **data))
+    assert (found.level, found.stage, found.measured) == ("warning", "domain", 2.0)
+    assert "3 of them only keep pace" in found.message and "stage.domain.batch.tokens" in found.fix
 
 
 def test_offload_is_meant_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,20 @@ CONFIGURATION = {
     "smoothing": Wrong(["align=cdpo", "align.label_smoothing=0.5"], ["align.label_smoothing", "less than 0.5"]),
     "engine key": Wrong(["engine.zeroo=1"], ["engine.zeroo", "did you mean zero?"]),
     "launch key": Wrong(["launch.process=2"], ["launch.process", "did you mean processes?"]),
+    "of another launcher": Wrong(["launch.nodes=2"], ["launch.nodes", "unknown key"]),
+    "launcher": Wrong(["launch=slrum"], ["launch", "did you mean slurm?"]),
+    "no hostfile": Wrong(
+        ["launch=hostfile", "launch.hostfile=no/hosts"], ["launch.hostfile", "cannot be read", "HOST slots=N"]
+    ),
+    "hostfile": Wrong(
+        ["launch=hostfile", "launch.hostfile=README.md"], ["launch.hostfile", "README.md:1", "write HOST slots=N"]
+    ),
+    "no shell": Wrong(
+        ["launch=hostfile", "launch.shell=[shh,'{host}','{command}']"], ["launch.shell", "no command shh", "install it"]
+    ),
+    "shell": Wrong(["launch=hostfile", "launch.shell=[ssh]"], ["launch.shell", "no place for {host} and {command}"]),
+    "warning": Wrong(["launch=slurm", "launch.warning=30"], ["launch.warning", "launch.grace", "set launch.warning="]),
+    "time": Wrong(["launch=slurm", "launch.time=tomorrow"], ["launch.time", "should match pattern"]),
     "tracker key": Wrong(["tracker.projct=x"], ["tracker.projct", "did you mean project?"]),
     "suite key": Wrong(
         ["eval=legal", "eval.suites.format.max_tokens=9"], ["eval.suites.format.max_tokens", "did you mean"]
@@ -267,7 +281,6 @@ def test_rows_that_are_all_dropped_are_refused(rows: Any, tmp_path: Path, capsys
             ["stage=domain", "data.domain.sources.a.path={text}", "model.instruct=false"],
             ["put instruct first"],
         ),
-        ("ENGINE", ["stage=instruct", f"{TALK}={{talk}}", "adapter=qlora", "engine=zero3"], ["qlora", "engine=zero2"]),
         (
             "ENGINE",
             ["stage=instruct", f"{TALK}={{talk}}", "engine=zero0", "engine.offload=true"],

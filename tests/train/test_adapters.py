@@ -285,6 +285,27 @@ def test_a_reference_pass_does_not_change_how_qlora_trains(setting: Setting) -> 
     assert engine_losses(order, wrap(order, model, Engine())) == expected
 
 
+def test_no_processor_lays_4_bit_weights_out_anew(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    # With AVX512-BF16 bitsandbytes would, in evaluation mode, and note it in the layer. ZeRO-3 then gathers the old
+    # layout again from its parts, to be read as the new one: the first loss is right, and the second is not.
+    import bitsandbytes.nn.modules as layers
+
+    changed: list[bool] = []
+
+    def repacked(weight: Any, state: Any) -> Any:
+        changed.append(True)
+        return weight, state
+
+    monkeypatch.setattr(layers, "has_avx512bf16", lambda: True)
+    monkeypatch.setattr(layers, "_convert_weight_packed_for_cpu", repacked)
+    logits(trainable(setting.order("qlora"), setting.device))
+    assert not changed
+    own = layers.Linear4bit(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4").to("cpu").eval()
+    with torch.no_grad():
+        own(torch.zeros(1, 64))
+    assert changed, "bitsandbytes does this no longer: the care taken against it can go"
+
+
 def test_untouched_weights_are_those_of_the_base(setting: Setting) -> None:
     order = setting.order("lora", targets=["q_proj"])
     model = trainable(order, setting.device)
