@@ -135,6 +135,9 @@ class Tracker(Section):
     entity: str | None = None
     group: str | None = None
     tags: list[str] = Field(default_factory=list)
+    timeout: PositiveFloat = 60.0
+    """Seconds that the tracker has after the run to send what is left; what it could not send stays in the run's
+    ``wandb`` folder."""
 
 
 class Evaluation(Section):
