@@ -26,6 +26,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """What asks a run to save and leave; schedulers send SIGUSR1 before their time limit."""
 _POLL_SECONDS = 0.1
 _SETTLE_SECONDS = 1.0
+_START_SECONDS = 300.0
 
 
 class StopRequest:
@@ -105,8 +106,11 @@ class Workers:
                 for rank in range(len(self._processes)):
                     if self._look(rank, seen, beat if rank == 0 else None):
                         alive = time.monotonic()
-                if time.monotonic() - alive > self._launcher.timeout:
-                    return hanging(self._running(), self._folder, self._launcher.timeout)
+                # Until its first sign of life a worker imports its libraries, which a cold disk makes slow.
+                started = len(seen) == len(self._processes)
+                patience = self._launcher.timeout if started else max(self._launcher.timeout, _START_SECONDS)
+                if time.monotonic() - alive > patience:
+                    return hanging(self._running(), self._folder, patience)
                 time.sleep(_POLL_SECONDS)
         finally:
             self._kill()

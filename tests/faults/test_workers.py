@@ -13,8 +13,8 @@ import pytest
 from .conftest import Job
 
 pytestmark = pytest.mark.faults
-TIMEOUT = 25
-"""Seconds of launch.timeout: workers need some to import their libraries on a busy machine."""
+TIMEOUT = 40
+"""Seconds of launch.timeout: loading and the start of the engine take some on a busy machine."""
 
 
 @pytest.mark.parametrize(

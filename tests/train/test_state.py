@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,25 @@ def test_another_engine_goes_on(model: Small, tmp_path: Path, before: int, after
             assert torch.equal(ends[1][name], tensor), name
     else:  # the stages round sums of gradients at different places
         assert found == pytest.approx(expected, rel=2e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("zero", [0, 1, 2, 3])
+def test_a_gradient_that_is_no_number_changes_nothing(model: Small, zero: int, dtype: str) -> None:
+    """And the steps after it are those of an engine that never saw it."""
+    one, other = engine(model, zero, dtype), engine(model, zero, dtype)
+    for of in (one, other):
+        steps(of, 0, 2, dtype)
+    before = held(one)
+    rows = torch.randn(4, 7).to(torch.bfloat16 if dtype == "bfloat16" else torch.float32)
+    one.backward(one.forward(rows), last=False)
+    one.backward(one.forward(rows) * math.nan, last=True)
+    assert math.isnan(one.step(0.05))
+    after = held(one)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert steps(one, 2, 4, dtype) == steps(other, 2, 4, dtype)
+    ends = held(one), held(other)
+    assert all(torch.equal(ends[1][name], tensor) for name, tensor in ends[0].items())
 
 
 def test_every_flipped_bit_is_found(model: Small, tmp_path: Path) -> None:
