@@ -60,9 +60,7 @@ def outcome(tmp_path: Path) -> Any:
     """Runs a program on two ranks; returns the failures, and how it ended."""
 
     def run(program: str, retries: int = 0, timeout: float = 2.0, grace: float = 5.0) -> tuple[list[Failure], str]:
-        launcher = Programs(
-            program=program, folder_=str(tmp_path), retries=retries, timeout=timeout, grace=grace
-        )
+        launcher = Programs(program=program, folder_=str(tmp_path), retries=retries, timeout=timeout, grace=grace)
         failures: list[Failure] = []
 
         def told(failure: Failure, tries: int) -> Failure:

@@ -40,6 +40,7 @@ class TrainedState:
 
     def gather(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor whole, on every worker, one at a time; called by all workers together."""
+        self._link()
         for name, weight in self._weights.items():
             for part in (MASTER, *MOMENTS):
                 yield entry(part, name), self._whole(weight, part).detach().to("cpu", copy=True).contiguous()
@@ -97,9 +98,17 @@ class TrainedState:
                     "step": torch.tensor(updates, dtype=torch.float32, device=on),
                     **{name: torch.zeros_like(flat, memory_format=torch.preserve_format) for name in MOMENTS},
                 }
-        link = getattr(self._engine.optimizer, "_lazy_init_hp_params_optimizer_state", None)
-        if link is not None:  # ZeRO 1 and 2 find a weight's part of the flat moments by these links
-            link()
+        self._link()
+
+    def _link(self) -> None:
+        """ZeRO 1 and 2 find a weight's part of the flat moments by links.
+
+        DeepSpeed makes them after the update of its first group of weights, when the others have no moments yet.
+        """
+        optimizer: Any = self._engine.optimizer
+        if hasattr(optimizer, "_hp_optimizer_states_linked"):
+            optimizer._hp_optimizer_states_linked = False
+            optimizer._lazy_init_hp_params_optimizer_state()
 
 
 def _masters(optimizer: Any, weights: list[Tensor]) -> dict[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,23 +39,24 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs
 def test_a_disk_that_fills_up_while_saving(
     new_job: Callable[..., Job], uninterrupted: Job, train: Any, promise: Any
 ) -> None:
-    """Checkpoints fit until the disk is filled; then the run ends resumable, and goes on once there is room."""
-    with promise("disk full", "a small tmpfs under run_dir that fills up"):
-        job = new_job()
-        with mounted(job.run, "size=8m"):
-            ran = train(*job.command("stage.instruct.max_steps=6"), env=job.env)
-            assert ran.code == 0, ran  # that is how much room a run needs
-        with mounted(job.run, "size=1300k"):
-            job = Job(job.arguments, job.run, job.home.parent / f"{job.home.name}-2")
-            job.home.mkdir()
-            (job.home / "models").symlink_to(uninterrupted.home / "models")
+    """Neither a checkpoint nor the model fits any more: the run ends, and goes on once there is room."""
+    with promise("disk full", "a small tmpfs under run_dir that is filled up between two starts"):
+        job = new_job("launch.retries=0")
+        job.turns.write_text("\n" * 3)
+        with mounted(job.run, "size=16m"):
+            ran = train(*job.command(), env=job.fault(at="step", who="worker"))
+            assert ran.code == 3, ran
+            filler = job.run / "filler"
+            filler.write_bytes(bytes(shutil.disk_usage(job.run).free - 100_000))
             ran = train(*job.command(), env=job.env)
-            assert ran.code != 0 and "Traceback" not in ran.err, ran
-            assert "No space left on device" in ran.out + ran.err and "bytes are free" in ran.out + ran.err
-            assert not (job.home / "store" / "stages").exists()
-            subprocess.run(["mount", "-o", "remount,size=64m", str(job.run)], check=True)
+            assert ran.code == 3 and "disk_full" in ran.err and "bytes are free" in ran.err, ran
+            assert "fix: make room" in ran.err and "Traceback" not in ran.err
+            assert {event["step"] for event in job.events("checkpoint_failed")} == {4, 5}
+            assert job.summary()["status"] == "failed" and not (job.folder / "model").exists()
+            filler.unlink()
             ran = train(*job.command(), env=job.env)
             assert ran.code == 0, ran
+            assert [event["step"] for event in job.events("resumed")] == [3, 3]
             job.same(uninterrupted)
 
 
