@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -42,22 +44,28 @@ def read_json(path: Path) -> Any:
 
 
 def append_json(path: Path, record: dict[str, Any]) -> None:
-    """Add a line. A single write to a file opened for appending, so lines of several processes do not mingle."""
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-    with path.open("a", encoding="utf-8") as file:
+    """Add a line. A single write to a file opened for appending, so lines of several processes do not mingle.
+
+    A line that a killed process left unfinished is ended first.
+    """
+    line = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    with path.open("a+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            line = b"\n" + line
         file.write(line)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of JSON lines; a last line that was cut off while being written is left out."""
+    """The records of a file of JSON lines; a line that was cut off while being written is left out."""
     if not path.exists():
         return []
     records: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
             records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+        except ValueError:
+            continue
     return records
 
 
@@ -87,7 +95,10 @@ def new_folder(path: Path) -> Generator[Path]:
     _sweep(path.parent)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     temporary.chmod(0o755)
+    held = os.open(temporary, os.O_RDONLY)
     try:
+        with contextlib.suppress(OSError):  # not every network file system has locks
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         for file in [*temporary.rglob("*"), temporary]:
             sync(file)
@@ -98,6 +109,7 @@ def new_folder(path: Path) -> Generator[Path]:
                 raise
         sync(path.parent)
     finally:
+        os.close(held)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -111,10 +123,14 @@ def sync(path: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes left behind more than a day ago."""
+    """Remove what killed processes left behind. Its maker's lock keeps one in use safe, whatever the clock says."""
     for entry in folder.glob(".*"):
-        try:
-            if entry.is_dir() and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+        with contextlib.suppress(OSError):  # another process swept it, or holds it
+            if not entry.is_dir() or time.time() - entry.stat().st_mtime < _STALE_SECONDS:
+                continue
+            descriptor = os.open(entry, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(entry, ignore_errors=True)
-        except OSError:
-            continue  # another process swept it
+            finally:
+                os.close(descriptor)

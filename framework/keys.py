@@ -19,29 +19,32 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def stage_key(
+def stage_inputs(
     config: Config, kind: Kind, settings: Stage, objective: Objective, data: str, parent: str, micro_tokens: int
-) -> str:
-    """Of all that determines a stage's weights.
+) -> dict[str, Any]:
+    """All that determines a stage's weights, as plain values.
 
     The engine and the number of processes are left out: they change the order of floating-point sums, not what is
     computed, and a stage trained elsewhere must be found again.
     """
     trained = settings.model_dump(mode="json", exclude={"batch": {"micro_tokens"}})
-    return _hash(
-        {
-            "code": CODE_VERSION,
-            "kind": kind,
-            "settings": trained,
-            "micro_tokens": micro_tokens,
-            "objective": objective.model_dump(mode="json"),
-            "adapter": config.adapter.model_dump(mode="json"),
-            "dtype": config.model.dtype,
-            "data": data,
-            "parent": parent,
-            "seed": config.seed,
-        }
-    )
+    return {
+        "code": CODE_VERSION,
+        "kind": kind,
+        "settings": trained,
+        "micro_tokens": micro_tokens,
+        "objective": objective.model_dump(mode="json"),
+        "adapter": config.adapter.model_dump(mode="json"),
+        "dtype": config.model.dtype,
+        "data": data,
+        "parent": parent,
+        "seed": config.seed,
+    }
+
+
+def stage_key(inputs: dict[str, Any]) -> str:
+    """Of what ``stage_inputs`` gives."""
+    return _hash(inputs)
 
 
 def evaluation_key(evaluation: Evaluation) -> str:

@@ -17,7 +17,7 @@ from framework.data.prepare import Prepared, Request, prepare
 from framework.errors import ConfigError, Problem
 from framework.estimate import Estimate, Shape, estimate, micro_tokens
 from framework.findings import judge
-from framework.keys import evaluation_key, plan_key, stage_key
+from framework.keys import evaluation_key, plan_key, stage_inputs, stage_key
 from framework.models import ModelFiles, resolve
 from framework.objectives.base import Objective
 from framework.schema import Config, Kind, Stage
@@ -37,6 +37,8 @@ class StagePlan:
     """Position in the order, from 1."""
     kind: Kind
     key: str
+    inputs: dict[str, Any]
+    """What the key is the hash of."""
     parent: str
     """Key of the stage before it, or the fingerprint of the model."""
     reused: bool
@@ -63,6 +65,7 @@ class StagePlan:
             "name": self.label,
             "kind": self.kind,
             "key": self.key,
+            "inputs": self.inputs,
             "parent": self.parent,
             "reused": self.reused,
             "objective": self.objective.kind,
@@ -160,12 +163,14 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
         objective = config.objective(kind)
         micro = settings.batch.micro_tokens or micro_tokens(settings)
         cost, checkpointing = estimate(config, shape, settings, data, micro)
-        key = stage_key(config, kind, settings, objective, data.fingerprint, parent, micro)
+        inputs = stage_inputs(config, kind, settings, objective, data.fingerprint, parent, micro)
+        key = stage_key(inputs)
         stages.append(
             StagePlan(
                 index=index,
                 kind=kind,
                 key=key,
+                inputs=inputs,
                 parent=parent,
                 reused=store.has(key),
                 settings=settings,

@@ -103,14 +103,15 @@ def _measure(composed: Composed, run: FinishedRun, lineage: list[Ancestor], labe
         lineage=lineage,
         suites=composed.config.eval.suites,
         folder=str(folder),
-        collective_seconds=launch.timeout,
     )
     file = folder / "order.json"
     write_text(file, order.model_dump_json())
     screen = Screen()
     screen.begin(label)
     try:
-        attempt(launch, file, folder, run.directory.logs, "the same command", screen.beat, lambda failure, tries: None)
+        attempt(
+            launch, file, folder, run.directory.logs, "the same command", screen.beat, lambda failure, tries: failure
+        )
     finally:
         screen.end()
     results: dict[str, Any] = read_json(folder / "result.json")["evals"]["after"]

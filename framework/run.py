@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from framework.errors import ConfigError, Exit, Interrupted, Problem, StageFailed
 from framework.estimate import remember_rate
 from framework.files import read_json, write_json, write_text
 from framework.models import ModelFiles, fetch_weights
 from framework.plan import Plan, StagePlan
+from framework.resume import damaged, differences, finished_here
 from framework.retention import check, retention
 from framework.rundir import RunDir, config_text
 from framework.secrets import Redactor
 from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
 from framework.store import Store
-from framework.supervise import Failure, attempt
+from framework.supervise import StopRequest
+from framework.work import Screen, Work, clear
 
 START = "start"
 """The column of the retention table before the first stage."""
-
-
-class Screen(Protocol):
-    """Shows a stage's progress to people."""
-
-    def begin(self, label: str) -> None:
-        """A stage begins."""
-        ...
-
-    def beat(self, heartbeat: dict[str, Any]) -> None:
-        """Rank 0 has got on."""
-        ...
-
-    def note(self, text: str) -> None:
-        """A line that stays."""
-        ...
-
-    def end(self) -> None:
-        """The workers have ended."""
-        ...
 
 
 class Execution:
@@ -56,36 +40,44 @@ class Execution:
         self._evaluations: list[tuple[str, dict[str, Any]]] = []
         self._gates: list[str] = []
         self._redact = Redactor.from_environment()
+        self._stop = StopRequest()
+        hint = command if "run_dir=" in command else f"{command} run_dir={run.path}"
+        self._work = Work(plan.config.launch, run, screen, hint, self._stop)
 
     def run(self) -> Exit:
         """Execute. The summary is written whatever happens. Raises ``Interrupted`` or ``StageFailed``."""
         self._begin()
         status, error = "failed", "an unexpected error"
         try:
-            status, error = self._all_stages(), None
+            with self._stop:
+                status, error = self._all_stages(), None
         except Interrupted as stopped:
             status, error = "interrupted", str(stopped)
             raise
-        except StageFailed as failed:
+        except (StageFailed, OSError) as failed:
             error = str(failed)
             raise
         finally:
-            self._run.tell(status)
-            self._write_summary(status, error)
+            try:
+                self._run.tell(status)
+                self._write_summary(status, error)
+            except OSError as problem:  # it must not hide how the run itself ended
+                self._screen.note(f"the summary cannot be written: {problem}")
         return Exit.OK if status == "finished" else Exit.FINDINGS
 
     def _begin(self) -> None:
         run, plan = self._run, self._plan
         if run.plan.exists():
             earlier = read_json(run.plan)
-            if earlier["plan_key"] != plan.key:
-                changed = [
-                    stage.label
-                    for stage, old in zip(plan.stages, earlier["stages"], strict=False)
-                    if stage.key != old["key"]
+            changed = differences(earlier, plan.public())
+            if changed:
+                first = [
+                    new.label for new, old in zip(plan.stages, earlier["stages"], strict=False) if new.key != old["key"]
                 ]
-                what = f"first at {changed[0]}" if changed else "in its stages or evaluations"
-                message = f"{run.path} holds a run of another plan (it differs {what})"
+                where = f"; it differs first at {first[0]}" if first else ""
+                message = f"{run.path} holds a run of another plan{where}:" + "".join(
+                    f"\n      {what}" for what in changed
+                )
                 fix = "choose another run_dir, or give the settings and data of the first run"
                 raise ConfigError([Problem("run_dir", message, fix)])
             if plan.config.resume == "never":
@@ -101,6 +93,8 @@ class Execution:
         model = fetch_weights(self._plan.model)
         lineage: list[Ancestor] = []
         for stage in self._plan.stages:
+            if self._stop.number is not None:
+                raise self._stop.error(self._work.hint)
             folder = self._run.stage(stage.label)
             done = self._reuse(stage, folder)
             status = "reused" if done else "trained"
@@ -125,15 +119,17 @@ class Execution:
         return "finished"
 
     def _reuse(self, stage: StagePlan, folder: Path) -> dict[str, Any] | None:
-        if not self._store.has(stage.key):
-            return None
-        done = self._store.fetch(stage.key, folder)
-        if done is None:
+        if self._store.has(stage.key):
+            done = self._store.fetch(stage.key, folder)
+            if done is not None:
+                self._screen.note(f"{stage.label}: reused from the store ({stage.key[:8]})")
+                return {**done, "name": stage.label}
             self._run.tell("damaged", stage.label, key=stage.key)
             self._screen.note(f"{stage.label}: the stored stage {stage.key[:8]} is damaged; training it again")
-            return None
-        self._screen.note(f"{stage.label}: reused from the store ({stage.key[:8]})")
-        return {**done, "name": stage.label}
+        done = finished_here(folder, stage.key)
+        if done is not None:
+            self._screen.note(f"{stage.label}: done in this run_dir already ({stage.key[:8]})")
+        return done
 
     def order_of(self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor]) -> StageFile:
         """What a stage's workers are told: all that they need, and nothing to look up."""
@@ -159,14 +155,13 @@ class Execution:
             evaluate_before=stage.index == 1 and self._store.evals(stage.parent, self._plan.evaluation_key) is None,
             folder=str(self._run.stage(stage.label)),
             events=str(self._run.events),
-            collective_seconds=config.launch.timeout,
         )
 
     def _train(self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor]) -> dict[str, Any]:
         folder = self._run.stage(stage.label)
         self._run.tell("stage_started", stage.label)
         try:
-            result = self._work(stage.label, self.order_of(stage, model, lineage), folder)
+            result = self._whole(stage, self.order_of(stage, model, lineage), folder)
         except StageFailed:
             failed = {"name": stage.label, "kind": stage.kind, "key": stage.key, "status": "failed"}
             self._stages.append({**failed, "metrics": {}})
@@ -174,7 +169,7 @@ class Execution:
             raise
         for state, name in ((stage.parent, "before"), (stage.key, "after")):
             if (found := result["evals"].get(name)) is not None:
-                self._store.put_evals(state, self._plan.evaluation_key, found)
+                self._keep_evals(state, found)
         del result["evals"]
         result["seconds_by_phase"] = {"prepare": round(stage.prepare_seconds, 3), **result["seconds_by_phase"]}
         done = {
@@ -188,8 +183,25 @@ class Execution:
         }
         write_json(folder / "stage.json", done)
         self._keep(stage, folder)
-        remember_rate(self._plan.config.model.dtype, stage.estimate.flops, float(result["seconds"]))
+        clear(folder)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        with contextlib.suppress(OSError):  # it serves the next plan's estimate alone
+            remember_rate(self._plan.config.model.dtype, stage.estimate.flops, float(result["seconds"]))
         return done
+
+    def _whole(self, stage: StagePlan, order: StageFile, folder: Path) -> dict[str, Any]:
+        """Train until the model on the disk is what the workers wrote; once more where it is not."""
+        for last in (False, True):
+            result = self._work.do(stage.label, order, folder, stage.estimate.memory_bytes)
+            wrong = damaged(folder / "model", result["files"])
+            if not wrong:
+                return result
+            message = f"the model was damaged after it was written: {', '.join(wrong)}"
+            self._run.tell("model_damaged", stage.label, message=message)
+            self._screen.note(f"{stage.label}: {message}")
+            if last:
+                break
+        raise StageFailed(f"stage {stage.label}: {message}\n    fix: check the disk that {folder} is on")
 
     def _keep(self, stage: StagePlan, folder: Path) -> None:
         """Into the store. A store that cannot be written costs reuse, not the run."""
@@ -199,28 +211,11 @@ class Execution:
             self._run.tell("not_stored", stage.label, reason=str(error))
             self._screen.note(f"{stage.label}: not kept for reuse: {error}")
 
-    def _work(self, label: str, order: StageFile | EvaluationFile, folder: Path) -> dict[str, Any]:
-        """Have workers carry an order out, and return what they found."""
-
-        def told(failure: Failure, tries: int) -> None:
-            self._run.tell("workers_failed", label, kind=failure.kind, message=failure.message, attempt=tries + 1)
-            self._screen.note(f"{label}: {failure.kind}: {failure.message}")
-
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "order.json"
-        write_text(file, order.model_dump_json(indent=2) + "\n")
-        self._screen.begin(label)
-        began = time.time()
-        hint = self._command if "run_dir=" in self._command else f"{self._command} run_dir={self._run.path}"
+    def _keep_evals(self, state: str, found: dict[str, Any]) -> None:
         try:
-            attempt(self._plan.config.launch, file, folder, self._run.logs, hint, self._screen.beat, told)
-        finally:
-            self._screen.end()
-        self._screen.note(f"{label}: {order.task} took {time.time() - began:.0f} s")
-        result: dict[str, Any] = read_json(folder / "result.json")
-        for leftover in [*folder.glob("heartbeat-*.json"), folder / "result.json", folder / "trained.json", file]:
-            leftover.unlink(missing_ok=True)
-        return result
+            self._store.put_evals(state, self._plan.evaluation_key, found)
+        except OSError as error:
+            self._screen.note(f"the evaluation is not kept for reuse: {error}")
 
     def _evals(self, state: str, model: ModelFiles, lineage: list[Ancestor]) -> dict[str, Any] | None:
         """What the suites say of a model; measured now where it was reused and never measured with these suites."""
@@ -236,11 +231,11 @@ class Execution:
                 lineage=lineage,
                 suites=config.eval.suites,
                 folder=str(folder),
-                collective_seconds=config.launch.timeout,
             )
-            known = self._work("evaluation", order, folder)["evals"]["after"]
-            self._store.put_evals(state, self._plan.evaluation_key, known)
-            folder.rmdir()
+            measured: dict[str, Any] = self._work.do("evaluation", order, folder)["evals"]["after"]
+            self._keep_evals(state, measured)
+            shutil.rmtree(folder)
+            return measured
         return known
 
     def _pass_gates(self, stage: StagePlan) -> bool:
@@ -258,7 +253,7 @@ class Execution:
 
     def _summary(self, status: str, error: str | None) -> dict[str, Any]:
         config = self._plan.config
-        counted = ("steps", "tokens", "supervised_tokens", "seconds")
+        counted = ("steps", "tokens", "supervised_tokens", "skipped_steps", "seconds")
         return {
             "status": status,
             "plan_key": self._plan.key,

@@ -15,7 +15,10 @@ from typing import Any
 
 from framework.errors import ConfigError, Problem
 from framework.files import append_json
+from framework.processes import alive
 from framework.schema import Config
+
+_HOLDER_SECONDS = 2.0
 
 
 class RunDir:
@@ -41,21 +44,37 @@ class RunDir:
     def locked(self) -> Generator[None]:
         """Held while a run writes here. The operating system drops it with the process, so it is never stale.
 
-        Raises ``ConfigError`` naming the process that holds it.
+        Raises ``ConfigError`` naming the process that holds it, or why the directory cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            message = f"{self.path} cannot be written: {error.strerror or error}"
+            raise ConfigError([Problem("run_dir", message, "choose a directory that can be written")]) from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                message = f"{self.path} is in use by {holder}"
+                message = f"{self.path} is in use by {_holder(self.path / '.lock')}"
                 raise ConfigError([Problem("run_dir", message, "wait for it, or choose another run_dir")]) from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
+
+
+def _holder(lock: Path) -> str:
+    """Who holds the lock. One who has just taken it needs a moment to say so, and the last one's words stand there."""
+    deadline = time.monotonic() + _HOLDER_SECONDS
+    said = ""
+    while time.monotonic() < deadline:
+        said = lock.read_text(encoding="utf-8").strip()
+        words = said.split()
+        if len(words) == 4 and (words[3] != socket.gethostname() or alive(int(words[1]))):
+            break
+        time.sleep(0.02)
+    return said or "another process"
 
 
 def choose(config: Config) -> RunDir:

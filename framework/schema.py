@@ -76,6 +76,11 @@ class Stage(Section):
     betas: tuple[float, float] = Field(default=(0.9, 0.999), strict=False)
     clip: PositiveFloat = 1.0
     """Bound on the norm of the gradient."""
+    not_finite: Literal["stop", "skip"] = "stop"
+    """What happens at a step whose loss or gradient is NaN, infinite, or a spike: the stage stops there and names the
+    rows, or the step changes nothing and is counted."""
+    spike: float | None = Field(default=None, gt=1)
+    """A loss over so many times the mean of the last 20 steps counts as a spike; ``null`` for none."""
 
 
 class Stages(Section):
@@ -123,6 +128,9 @@ class Engine(Section):
     """Keep optimizer states in the host's memory."""
     checkpoint_minutes: PositiveFloat = 15.0
     """Training time between checkpoints; one more is written when a run is stopped."""
+    out_of_memory: Literal["halve", "stop"] = "halve"
+    """What happens when a worker runs out of memory: another attempt with half the micro-batch and the same global
+    batch, or the stage fails."""
 
 
 class Tracker(Section):
@@ -133,6 +141,9 @@ class Tracker(Section):
     entity: str | None = None
     group: str | None = None
     tags: list[str] = Field(default_factory=list)
+    timeout: PositiveFloat = 60.0
+    """Seconds that the tracker has after the run to send what is left; what it could not send stays in the run's
+    ``wandb`` folder."""
 
 
 class Evaluation(Section):

@@ -12,6 +12,10 @@ from framework.registry import Plugin, Section
 from framework.schema import Engine, Kind, Model, Stage
 from framework.suites.base import Suite
 
+COLLECTIVE_SECONDS = 7 * 24 * 3600.0
+"""Bound on a collective operation. Longer than any wait: the driver watches for hanging workers and names them, which a
+collective that gives up on its own would hide."""
+
 
 class Ancestor(Section):
     """An earlier stage whose result is part of a model."""
@@ -43,8 +47,7 @@ class EvaluationFile(Section):
     suites: dict[str, Annotated[Suite, Plugin("suites")]]
     folder: str
     """Where heartbeats and ``result.json`` go."""
-    collective_seconds: float
-    """Bound on a collective operation; longer means that a peer is gone."""
+    collective_seconds: float = COLLECTIVE_SECONDS
 
 
 class StageFile(Section):
@@ -76,8 +79,7 @@ class StageFile(Section):
     folder: str
     """The stage's folder in the run directory."""
     events: str
-    collective_seconds: float
-    """Bound on a collective operation; longer means that a peer is gone."""
+    collective_seconds: float = COLLECTIVE_SECONDS
 
 
 class ExportFile(Section):

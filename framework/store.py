@@ -38,14 +38,18 @@ class Store:
     def fetch(self, key: str, folder: Path) -> dict[str, Any] | None:
         """Put a finished stage into a run's folder and return its ``stage.json``.
 
-        A stage whose files differ from their checksums is removed from the store, and None is returned.
+        A stage whose files differ from their checksums is removed from the store, and None is returned. Another run may
+        remove it at the same time.
         """
         stored = self._stage(key)
-        expected = cast("dict[str, str]", read_json(stored / _MANIFEST))
-        found = manifest(stored)
-        found.pop(_MANIFEST)
+        try:
+            expected = cast("dict[str, str]", read_json(stored / _MANIFEST))
+            found = manifest(stored)
+            found.pop(_MANIFEST)
+        except (OSError, ValueError, KeyError):
+            expected, found = {}, None
         if found != expected:
-            shutil.rmtree(stored)
+            shutil.rmtree(stored, ignore_errors=True)
             return None
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("metrics.jsonl", "model"):
@@ -55,7 +59,10 @@ class Store:
     def evals(self, state: str, suites: str) -> dict[str, Any] | None:
         """Earlier results of the suites on the model that ``state`` (a stage key or a model's fingerprint) names."""
         path = self._evals(state, suites)
-        return cast("dict[str, Any]", read_json(path)) if path.exists() else None
+        try:
+            return cast("dict[str, Any]", read_json(path))
+        except (OSError, ValueError):  # not there, or damaged: measured again
+            return None
 
     def put_evals(self, state: str, suites: str, results: dict[str, Any]) -> None:
         """Keep the results of suites."""

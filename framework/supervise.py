@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from framework.errors import Exit, Interrupted, StageFailed
+from framework.failures import FAILURES, Failure, hanging, killed_for_memory, memory_kills, why
 from framework.files import read_json
 from framework.launchers.base import Launcher
 from framework.paths import helper_environment
+from framework.processes import die_with
 from framework.secrets import Redactor
 
 STOPPED = 75
 """Exit code of a worker that saved and left because it was asked to."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What asks a run to save and leave; schedulers send SIGUSR1 before their time limit."""
 _POLL_SECONDS = 0.1
+_SETTLE_SECONDS = 1.0
+_START_SECONDS = 300.0
 
 
 class StopRequest:
-    """SIGINT and SIGTERM while a stage runs: noted, so that the workers can save first."""
+    """A signal that asks the run to stop: noted, so that the workers can save first."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():  # others cannot receive signals
+            for number in STOP_SIGNALS:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,22 +51,8 @@ class StopRequest:
 
     def error(self, hint: str) -> Interrupted:
         """The exception to end with."""
-        code = Exit.TERMINATED if self.number == signal.SIGTERM else Exit.INTERRUPTED
+        code = Exit.INTERRUPTED if self.number == signal.SIGINT else Exit.TERMINATED
         return Interrupted(f"stopped; go on with: {hint}", code)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why workers ended without finishing."""
-
-    kind: str
-    """``out_of_memory``, ``not_finite``, ``hang``, ``signal``, ``lost`` (a machine or its connection) or ``error``."""
-    message: str
-
-    @property
-    def retryable(self) -> bool:
-        """Whether the same work may succeed when it is tried again."""
-        return self.kind in ("signal", "lost", "hang", "out_of_memory")
 
 
 Beat = Callable[[dict[str, Any]], None]
@@ -72,8 +65,9 @@ class Workers:
         self._launcher = launcher
         self._folder = folder
         redact = Redactor.from_environment()
-        for stale in [*folder.glob("heartbeat-*.json"), folder / "failure.json", folder / "result.json"]:
+        for stale in [*folder.glob("heartbeat-*.json"), *folder.glob(FAILURES), folder / "result.json"]:
             stale.unlink(missing_ok=True)
+        self._memory_kills = memory_kills()
         self._processes: list[subprocess.Popen[str]] = []
         for process in launcher.workers(stage_file):
             environment = {**helper_environment(), **process.environment}
@@ -86,6 +80,7 @@ class Workers:
                 text=True,
                 errors="replace",
                 start_new_session=True,  # Ctrl-C reaches the driver alone; it asks the workers to save
+                preexec_fn=die_with(os.getpid()),
             )
             self._processes.append(started)
             log = logs / f"{folder.name}-rank{process.rank}.log"
@@ -112,9 +107,11 @@ class Workers:
                 for rank in range(world):
                     if self._look(rank, seen, beat if rank == 0 else None):
                         alive = time.monotonic()
-                if time.monotonic() - alive > self._launcher.timeout:
-                    ranks = [rank for rank, code in enumerate(codes) if code is None]
-                    return Failure("hang", f"no sign of life for {self._launcher.timeout:.0f} s from ranks {ranks}")
+                # Until its first sign of life a worker imports its libraries, which a cold disk makes slow.
+                started = len(seen) == world
+                patience = self._launcher.timeout if started else max(self._launcher.timeout, _START_SECONDS)
+                if time.monotonic() - alive > patience:
+                    return hanging(self._running(), self._folder, patience)
                 time.sleep(_POLL_SECONDS)
         finally:
             self._kill()
@@ -139,20 +136,22 @@ class Workers:
             if all(process.poll() is not None for process in self._processes):
                 break
             time.sleep(_POLL_SECONDS)
-        time.sleep(2 * _POLL_SECONDS)  # the exit of a worker and its failure file
-        codes = [process.poll() for process in self._processes]
-        path = self._folder / "failure.json"
-        if path.exists():
-            told = read_json(path)
-            rows = f" (rows {', '.join(told['rows'][:8])})" if told["rows"] else ""
-            return Failure(told["kind"], told["message"] + rows)
-        if any(code == STOPPED for code in codes):
+        first = self._dead()
+        # The others notice the loss within moments and say so themselves: only the first is to blame.
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < deadline and any(process.poll() is None for process in self._processes):
+            time.sleep(_POLL_SECONDS)
+        codes = {rank: code for rank, process in enumerate(self._processes) if (code := process.poll()) is not None}
+        if STOPPED in codes.values() and not any(code < 0 for code in codes.values()):
             return None if stop.number is not None else Failure("signal", "a worker was asked to stop from outside")
-        rank, code = next((rank, code) for rank, code in enumerate(codes) if code not in (None, 0))
-        assert code is not None
-        if code < 0:
-            return Failure("signal", f"rank {rank} was killed by {signal.Signals(-code).name}")
-        return Failure("error", f"rank {rank} ended with exit code {code}")
+        failure = why(first, codes, self._folder)
+        return killed_for_memory(failure, self._memory_kills)
+
+    def _dead(self) -> list[int]:
+        return [rank for rank, process in enumerate(self._processes) if process.poll() not in (None, 0)]
+
+    def _running(self) -> dict[int, int]:
+        return {rank: process.pid for rank, process in enumerate(self._processes) if process.poll() is None}
 
     def _signal(self, number: int) -> None:
         for process in self._processes:
@@ -162,18 +161,26 @@ class Workers:
     def _kill(self) -> None:
         for process in self._processes:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended between the two lines
+                    os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 def _copy(process: subprocess.Popen[str], log: Path, redact: Redactor) -> None:
-    """Keep what a worker prints, without secrets."""
+    """Keep what a worker prints, without secrets.
+
+    Where it cannot be kept it is read all the same: a full pipe would stop the worker.
+    """
     assert process.stdout is not None
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        for line in process.stdout:
-            file.write(redact(line))
-            file.flush()
+    lines = iter(process.stdout)
+    with contextlib.suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            for line in lines:
+                file.write(redact(line))
+                file.flush()
+    for _ in lines:
+        pass
 
 
 def attempt(
@@ -183,9 +190,13 @@ def attempt(
     logs: Path,
     hint: str,
     beat: Beat,
-    told: Callable[[Failure, int], None],
+    told: Callable[[Failure, int], Failure],
+    stop: StopRequest | None = None,
 ) -> None:
     """Run a stage's workers, again after failures that may pass, up to ``retries`` times.
+
+    ``told`` gets every failure with the number of those before it, may change the order, and returns the failure as it
+    is to be judged.
 
     Raises:
         Interrupted: when the run was asked to stop; the stage can be resumed.
@@ -193,17 +204,20 @@ def attempt(
     """
     tries = 0
     while True:
-        with StopRequest() as stop:
-            failure = Workers(launcher, stage_file, folder, logs).wait(stop, beat)
-            if stop.number is not None:
-                raise stop.error(hint)
+        with contextlib.nullcontext(stop) if stop else StopRequest() as asked:
+            if asked.number is not None:
+                raise asked.error(hint)
+            failure = Workers(launcher, stage_file, folder, logs).wait(asked, beat)
+            if asked.number is not None:
+                raise asked.error(hint)
         if failure is None:
             return
-        told(failure, tries)
+        failure = told(failure, tries)
         tries += 1
         if not failure.retryable or tries > launcher.retries:
             break
     raise StageFailed(
         f"stage {folder.name} failed ({failure.kind}): {failure.message}\n"
-        f"    fix: see {logs / (folder.name + '-rank0.log')}; what is done is kept: go on with: {hint}"
+        f"    fix: {failure.fix or 'see ' + str(logs / (folder.name + '-rank0.log'))}; "
+        f"what is done is kept: go on with: {hint}"
     )

@@ -119,7 +119,7 @@ class Relay:
     def _write(self, failure: dict[str, Any]) -> None:
         temporary = self._folder / f".failure-{os.getpid()}"
         temporary.write_text(json.dumps({**failure, "rows": []}), encoding="utf-8")
-        os.replace(temporary, self._folder / "failure.json")
+        os.replace(temporary, self._folder / "failure-launcher.json")
 
 
 def main() -> int:

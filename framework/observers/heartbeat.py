@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -29,7 +30,15 @@ class Heartbeat:
         if not force and done != total and now - self._last < 0.2:
             return
         self._last = now
-        record = {"phase": self._phase, "done": done, "total": total, "note": note, "pid": os.getpid()}
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        record = {
+            "phase": self._phase,
+            "done": done,
+            "total": total,
+            "note": note,
+            "pid": os.getpid(),
+            "memory_bytes": used,
+        }
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps(record), encoding="utf-8")
         os.replace(temporary, self._path)

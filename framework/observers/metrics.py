@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any, cast
 
 from framework.files import append_json, read_lines, write_text
 from framework.train.loop import StepDone
@@ -19,7 +21,7 @@ class MetricsFile:
 
     def on_step(self, done: StepDone) -> None:
         """Append the step."""
-        record = {
+        record: dict[str, Any] = {
             "step": done.step,
             "loss": done.loss,
             "loss_by_source": done.loss_by_source,
@@ -32,4 +34,13 @@ class MetricsFile:
             "seconds": done.seconds,
             **done.metrics,
         }
-        append_json(self._path, record)
+        if done.skipped:
+            record["skipped"] = done.skipped
+        append_json(self._path, _plain(record))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: what is not a number of a skipped step is null."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in cast("dict[str, Any]", value).items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

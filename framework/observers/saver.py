@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -12,9 +13,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from framework.train.anchor import Anchors
-from framework.train.checkpoint import Checkpoints
-from framework.train.engine import DeepSpeedEngine
+from framework.files import sync
+from framework.train.checkpoint import Checkpoints, Snapshot
 from framework.train.loop import StepDone, Stopped
 
 
@@ -31,21 +31,24 @@ class StopFlag:
 
 
 class Saver:
-    """Saves every ``minutes`` and on a stop. Rank 0 decides, so that all workers save after the same step."""
+    """Saves every ``minutes`` and on a stop. Rank 0 decides, so that all workers save after the same step.
+
+    A checkpoint that cannot be written is told as an event, and training goes on: the one before it stays.
+    """
 
     def __init__(
         self,
         checkpoints: Checkpoints,
-        engine: DeepSpeedEngine,
-        anchors: Anchors,
+        snapshot: Callable[[], Snapshot],
+        folder: Path,
         minutes: float,
         stop: StopFlag,
         device: torch.device,
         told: Callable[[str, dict[str, Any]], None],
     ) -> None:
         self._checkpoints = checkpoints
-        self._engine = engine
-        self._anchors = anchors
+        self._snapshot = snapshot
+        self._folder = folder
         self._seconds = 60 * minutes
         self._stop = stop
         self._device = device
@@ -60,11 +63,17 @@ class Saver:
         due, stopped = (bool(flag) for flag in flags.tolist())
         finished = done.step == done.steps
         if (due or stopped) and not finished:
-            self._checkpoints.save(done.step, self._write)
-            self._told("checkpoint", {"step": done.step})
+            self._save(done.step)
             self._last = time.monotonic()
         if stopped and not finished:
             raise Stopped(done.step)
 
-    def _write(self, folder: Path) -> None:
-        self._engine.save(folder, {"anchors": self._anchors.state()})
+    def _save(self, step: int) -> None:
+        if dist.get_rank() == 0:
+            sync(self._folder / "metrics.jsonl")  # a power cut must not leave a checkpoint ahead of the metrics
+        failed = self._checkpoints.save(step, self._snapshot())
+        if failed is None:
+            self._told("checkpoint", {"step": step})
+        else:
+            free = shutil.disk_usage(self._folder).free
+            self._told("checkpoint_failed", {"step": step, "reason": failed, "free_bytes": free})

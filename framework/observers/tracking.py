@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from framework.paths import helper_environment
@@ -13,7 +16,6 @@ from framework.rundir import RunDir
 from framework.schema import Config
 from framework.secrets import is_secret_name
 
-_FINISH_SECONDS = 60.0
 _CONNECT_SECONDS = 3.0
 
 
@@ -28,11 +30,18 @@ def has_key() -> bool:
 def _reachable() -> bool:
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].split("/")[0]
     name, _, port = host.partition(":")
-    try:
-        socket.create_connection((name, int(port or 443)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, ValueError):
-        return False
-    return True
+    answered: list[bool] = []
+
+    def connect() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            socket.create_connection((name, int(port or 443)), timeout=_CONNECT_SECONDS).close()
+            answered.append(True)
+
+    # Looking up a name has no timeout of its own.
+    attempt = threading.Thread(target=connect, daemon=True)
+    attempt.start()
+    attempt.join(_CONNECT_SECONDS)
+    return bool(answered)
 
 
 def mode() -> str:
@@ -77,12 +86,17 @@ class Tracking:
             return
         assert self._process.stdin is not None
         self._process.stdin.close()  # tells it that the run has ended
-        try:
-            code = self._process.wait(_FINISH_SECONDS)
-            if code:
-                self._run.tell("tracker_failed", exit_code=code, log=str(self._run.logs / "tracker.log"))
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._run.tell(
-                "tracker_failed", reason=f"not done {_FINISH_SECONDS:.0f} s after the run; data is kept offline"
-            )
+        seconds = self._config.tracker.timeout
+        with contextlib.suppress(OSError):  # a full disk must not hide how the run ended
+            try:
+                code = self._process.wait(seconds)
+                if code:
+                    self._run.tell("tracker_failed", exit_code=code, log=str(self._run.logs / "tracker.log"))
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)  # its helpers as well
+                self._process.wait()
+                reason = (
+                    f"not done {seconds:.0f} s after the run; what was not sent is kept in {self._run.path / 'wandb'}"
+                )
+                self._run.tell("tracker_failed", reason=reason)

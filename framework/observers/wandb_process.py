@@ -6,8 +6,10 @@ Follows the files of the run until standard input ends. One W&B run for each pla
 from __future__ import annotations
 
 import json
+import os
 import select
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import yaml
 from framework.files import read_json, read_lines
 
 _POLL_SECONDS = 2.0
+_BEGIN_SECONDS = 30.0
 
 
 class Follower:
@@ -24,6 +27,9 @@ class Follower:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        deadline = time.monotonic() + _BEGIN_SECONDS
+        while not (folder / "plan.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)  # the run writes it as it begins
         config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         plan: dict[str, Any] = read_json(folder / "plan.json")
         tracker = config["tracker"]
@@ -36,7 +42,12 @@ class Follower:
             name=f"{config['name']}-{plan['plan_key'][:8]}",
             config={**config, "plan_key": plan["plan_key"]},
             settings=wandb.Settings(
-                console="off", disable_git=True, disable_code=True, x_disable_meta=True, x_disable_stats=True
+                console="off",
+                disable_git=True,
+                disable_code=True,
+                x_disable_meta=True,
+                x_disable_stats=True,
+                init_timeout=tracker["timeout"] / 3,
             ),
         )
         self._plan = plan
@@ -102,7 +113,18 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Follow until standard input ends, then finish."""
-    follower = Follower(Path(sys.argv[1]))
+    try:
+        follower = Follower(Path(sys.argv[1]))
+    except wandb.Error as error:
+        if os.environ.get("WANDB_MODE") != "online":
+            raise
+        # The library does not recover from a failed start in the same process; a new one keeps the data offline.
+        print(f"{type(error).__name__}: {error}; going on offline", file=sys.stderr, flush=True)
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "framework.observers.wandb_process", *sys.argv[1:]],
+            {**os.environ, "WANDB_MODE": "offline"},
+        )
     while True:
         ready, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
         if ready and not sys.stdin.read(1):

@@ -157,11 +157,18 @@ def _steps(run: RunRecord, path: Path) -> list[Step]:
         return []
     found: list[Step] = []
     broken: list[int] = []
+    skipped = 0
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(Step.model_validate(json.loads(line)))
+            record = json.loads(line)
+            if isinstance(record, dict) and "skipped" in record:
+                skipped += 1
+            else:
+                found.append(Step.model_validate(record))
         except (ValueError, RecursionError):  # a ValidationError is a ValueError
             broken.append(number)
+    if skipped:
+        run.notes.append(f"{name}: {skipped} steps were skipped (not finite, or a spike); its curves leave them out")
     if broken:
         plural = "lines" if len(broken) > 1 else "line"
         run.notes.append(f"{name}: {len(broken)} {plural} cannot be used (first line {broken[0]}) and left out")

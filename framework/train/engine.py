@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from framework.schema import Engine, Stage
+from framework.train.state import TrainedState
 
 
 def start_process_group(seconds: float) -> torch.device:
@@ -117,14 +118,22 @@ class DeepSpeedEngine:
         self._engine.backward(loss, scale_wrt_gas=False)
 
     def step(self, lr: float) -> float:
-        """Update the weights with a learning rate; returns the norm of the gradient before clipping."""
+        """Update the weights with a learning rate; returns the norm of the gradient before clipping.
+
+        A gradient that is not finite changes nothing, and the norm is NaN.
+        """
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
-        # Without ZeRO in fp32 the optimizer is torch's own: DeepSpeed clips for it, but tells no norm.
-        own = None if hasattr(self._engine.optimizer, "_global_grad_norm") else self._norm()
+        # Without ZeRO in fp32 the optimizer is torch's own: DeepSpeed clips for it, but tells no norm and steps on NaN.
+        own = None if hasattr(self._engine.optimizer, "_global_grad_norm") else float(self._norm())
+        if own is not None and not math.isfinite(own):
+            self._engine.optimizer.zero_grad()
+            return math.nan
         self._engine.step()
+        if not self._engine.was_step_applied():
+            return math.nan
         norm = self._engine.get_global_grad_norm() if own is None else own
-        return float(norm) if norm is not None else float("nan")
+        return float(norm) if norm is not None else math.nan
 
     def _norm(self) -> Tensor:
         gradients = [weight.grad for weight in self._module.parameters() if weight.grad is not None]
@@ -134,15 +143,6 @@ class DeepSpeedEngine:
         """Within it, every worker sees the model's weights whole, however ZeRO spreads them."""
         return whole(list(self._module.parameters()))
 
-    def save(self, folder: Path, state: dict[str, Any]) -> None:
-        """Write a checkpoint; called by all workers together."""
-        self._engine.save_checkpoint(str(folder), tag="state", client_state=state, exclude_frozen_parameters=True)
-
-    def restore(self, folder: Path) -> dict[str, Any]:
-        """Read a checkpoint back; called by all workers together. Returns what ``save`` was given as ``state``."""
-        loaded, state = self._engine.load_checkpoint(
-            str(folder), tag="state", load_module_strict=False, load_lr_scheduler_states=False
-        )
-        if loaded is None:
-            raise RuntimeError(f"DeepSpeed found no checkpoint in {folder}")
-        return cast("dict[str, Any]", state)
+    def state(self) -> TrainedState:
+        """The trained weights and the optimizer's state, for checkpoints."""
+        return TrainedState(self._engine, self._module)

@@ -17,6 +17,7 @@ from framework.schema import Stage
 from framework.train.anchor import Anchors
 from framework.train.engine import DeepSpeedEngine
 from framework.train.loader import Loader, Share
+from framework.train.watch import LossWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,20 @@ class StepDone:
     """Supervised tokens of the step by source."""
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
+    skipped: str = ""
+    """Why the weights were not updated (``not_finite``, ``loss_spike``); loss and norm may then be NaN."""
 
 
 class NotFinite(Exception):
-    """A loss or gradient that is NaN or infinite; names the step and the rows of its batch."""
+    """A step that must not be made: its loss or gradient is NaN, infinite, or a spike. Names the rows of its batch."""
 
-    def __init__(self, step: int, units: list[int]) -> None:
-        super().__init__(f"loss or gradient is not finite at step {step}")
-        self.step = step
+    def __init__(self, kind: str, message: str, step: int, units: list[int]) -> None:
+        super().__init__(f"{message} at step {step}")
+        self.kind = kind
+        """``not_finite`` or ``loss_spike``."""
         self.units = units
+        self.rows: list[str] = []
+        """Ids of the units, once they are known."""
 
 
 class Stopped(Exception):
@@ -88,6 +94,7 @@ class Loop:
         sources: Sequence[str],
         reference: Tensor | None,
         anchors: Anchors,
+        watch: LossWatch,
         device: torch.device,
     ) -> None:
         self._engine = engine
@@ -97,6 +104,7 @@ class Loop:
         self._sources = sources
         self._reference = reference
         self._anchors = anchors
+        self._watch = watch
         self._device = device
 
     def run(self, start: int, observers: Sequence[Observer]) -> None:
@@ -118,24 +126,33 @@ class Loop:
         anchor = self._anchors.before(step)
         totals: dict[str, Tensor] = {}
         by_source = torch.zeros(len(self._sources), device=self._device)
+        values: list[float] = []
+        wrong = ""
         for index, share in enumerate(shares):
             batch = share.batch.to(self._device)
             loss, logps = self._engine.forward(batch, self._reference, anchor)
-            self._engine.backward(loss.total * (scale * share.weight), last=index == len(shares) - 1)
             by_source.index_add_(0, batch.source, -share.weight * logps)
             whole = torch.stack([loss.total.detach(), torch.zeros((), device=self._device)])
             for name, value in {"loss": whole, **loss.sums}.items():
                 totals[name] = totals.get(name, torch.zeros(2, device=self._device)) + share.weight * value
+            last = index == len(shares) - 1
+            if last:
+                sums = torch.cat([*totals.values(), by_source])
+                dist.all_reduce(sums)
+                values = sums.tolist()
+                wrong = self._judge(step, values[0] / count, units)
+            # A gradient that is not a number is what the engine itself leaves a step out for.
+            weight = math.nan if wrong else scale * share.weight
+            self._engine.backward(loss.total * weight, last=last)
         lr = learning_rate(self._stage, step, self._loader.steps)
         grad_norm = self._engine.step(lr)
-        sums = torch.cat([*totals.values(), by_source])
-        dist.all_reduce(sums)
-        values = sums.tolist()
+        if not wrong and not math.isfinite(grad_norm):
+            wrong = self._refuse("not_finite", "the gradient is not finite", step, units)
         named = {name: (values[2 * at], values[2 * at + 1]) for at, name in enumerate(totals)}
         mean = named.pop("loss")[0] / count
-        if not (math.isfinite(mean) and math.isfinite(grad_norm)):
-            raise NotFinite(step + 1, units)
-        self._anchors.after(named)
+        if not wrong:
+            self._watch.accept(mean)
+            self._anchors.after(named)
         losses = zip(self._sources, values[2 * len(totals) :], targets.tolist(), strict=True)
         return StepDone(
             step=step + 1,
@@ -143,10 +160,24 @@ class Loop:
             loss=mean,
             loss_by_source={name: value / n for name, value, n in losses if n},
             lr=lr,
-            grad_norm=grad_norm,
+            grad_norm=math.nan if wrong else grad_norm,
             tokens=self._loader.tokens(step),
             supervised_tokens=supervised,
             tokens_by_source={name: n for name, n in zip(self._sources, targets.tolist(), strict=True) if n},
             seconds=time.perf_counter() - began,
             metrics=self._objective.derived({name: total / n for name, (total, n) in named.items() if n}),
+            skipped=wrong,
         )
+
+    def _judge(self, step: int, loss: float, units: list[int]) -> str:
+        kind = self._watch.wrong(loss)
+        if not kind:
+            return ""
+        bound = self._watch.bound()
+        spike = f"the loss {loss:.4g} is over the bound {bound:.4g}" if bound is not None else ""
+        return self._refuse(kind, spike if kind == "loss_spike" else "the loss is not finite", step, units)
+
+    def _refuse(self, kind: str, message: str, step: int, units: list[int]) -> str:
+        if not self._watch.skips:
+            raise NotFinite(kind, message, step + 1, units)
+        return kind

@@ -1,22 +1,26 @@
 """A worker process: ``python -m framework.train.worker ORDER_FILE``.
 
 Trains a stage, saves it and measures what was saved; or measures alone. Talks to the driver through files in the
-order's folder: heartbeats, metrics, ``result.json`` and ``failure.json``.
+order's folder: heartbeats, metrics, ``result.json`` and ``failure-RANK.json``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import logging
 import os
 import resource
+import shutil
+import signal
 import sys
 import threading
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Generator
 from functools import partial
 from importlib.metadata import version
@@ -30,14 +34,17 @@ from transformers import PreTrainedModel
 
 from framework.data.chat import ChatTokenizer
 from framework.data.packs import Packs
-from framework.files import append_json, read_json, write_json
+from framework.failures import FAILURES, STACKS
+from framework.files import append_json, manifest, read_json, read_lines, write_json
 from framework.observers.heartbeat import Heartbeat
 from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
+from framework.observers.skips import SkipNotes
 from framework.paths import home
 from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
 from framework.train.anchor import Anchors
-from framework.train.checkpoint import Checkpoints, seed_everything
+from framework.train.checkpoint import Checkpoints, Snapshot, seed_everything
+from framework.train.classify import kind_of, message_of
 from framework.train.engine import DeepSpeedEngine, start_process_group
 from framework.train.kernels import use_attention
 from framework.train.lm import materialise, save, trainable
@@ -46,6 +53,7 @@ from framework.train.loop import Loop, NotFinite, Observer, Stopped
 from framework.train.measure import measure
 from framework.train.module import StageModule
 from framework.train.reference import cache_key, reference
+from framework.train.watch import LossWatch
 
 STOPPED = 75
 """Exit code of a worker that saved a checkpoint and left because it was asked to (EX_TEMPFAIL)."""
@@ -69,12 +77,13 @@ class Worker:
         self._heartbeat = Heartbeat(self._folder, self._rank)
         self._chat = ChatTokenizer.load(Path(order.model_dir))
         self._seconds: dict[str, float] = {}
+        self._notes: list[str] = []
 
     def run(self) -> None:
         """Do what the order says and leave ``result.json``. Raises ``Stopped`` or ``NotFinite``."""
         order = self._order
         evals: dict[str, Any] = {}
-        totals: dict[str, int] = {}
+        totals: dict[str, Any] = {}
         if isinstance(order, EvaluationFile):
             evals["after"] = self._evaluate(order.lineage, "evaluate")
         else:
@@ -98,6 +107,7 @@ class Worker:
                 "device": self._device.type,
                 "versions": {name: version(name) for name in _VERSIONS},
                 "evals": evals,
+                "notes": self._notes,
             }
             write_json(self._folder / "result.json", result)
         dist.barrier()
@@ -117,19 +127,33 @@ class Worker:
         with self._phase("evaluate", shown):
             return measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
 
-    def _train_once(self, stage: StageFile) -> dict[str, int]:
+    def _train_once(self, stage: StageFile) -> dict[str, Any]:
         """Train, unless an earlier worker has and was stopped while it measured the result."""
-        file = self._folder / "trained.json"
-        if file.exists() and (done := read_json(file))["key"] == stage.key:
-            self._seconds |= done["seconds"]
-            return done["totals"]
+        file, model = self._folder / "trained.json", self._folder / "model"
+        known: list[Any] = [None]
+        if self._rank == 0:
+            known[0] = _trained(file, model, stage.key)
+        dist.broadcast_object_list(known, src=0)
+        if known[0] is not None:
+            self._seconds |= known[0]["seconds"]
+            return known[0]["totals"]
+        if self._rank == 0:
+            shutil.rmtree(model, ignore_errors=True)  # of another attempt, and not what it wrote
         totals = self._train(stage)
         if self._rank == 0:
+            skipped = Counter(record["skipped"] for record in self._metrics() if "skipped" in record)
+            totals |= {"skipped_steps": skipped.total(), "files": manifest(model)}
+            if skipped:
+                told = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+                self._notes.append(f"{skipped.total()} steps were skipped ({told})")
             write_json(file, {"key": stage.key, "totals": totals, "seconds": self._seconds})
         dist.barrier()
         return totals
 
-    def _train(self, stage: StageFile) -> dict[str, int]:
+    def _metrics(self) -> list[dict[str, Any]]:
+        return read_lines(self._folder / "metrics.jsonl")
+
+    def _train(self, stage: StageFile) -> dict[str, Any]:
         with self._phase("load", "load the model"):
             seed_everything(stage.seed + self._rank)
             model = trainable(stage, self._device)
@@ -142,25 +166,35 @@ class Worker:
             engine = DeepSpeedEngine(module, stage.engine, stage.stage, stage.model.dtype)
             checkpoints = Checkpoints(self._folder / "checkpoints")
             anchors = Anchors(stage.objective, engine, loader, known, self._device)
-            start = self._resume(stage, checkpoints, engine, anchors)
+            watch = LossWatch(stage.stage)
+            start = self._resume(stage, checkpoints, engine, anchors, watch)
         minutes = stage.engine.checkpoint_minutes
         told = partial(self._tell, stage)
-        saver = Saver(checkpoints, engine, anchors, minutes, self._stop, self._device, told)
+        state = engine.state()
+
+        def snapshot() -> Snapshot:
+            values = {"updates": state.updates(), "anchors": anchors.state(), "losses": watch.state()}
+            return Snapshot(state.gather(), values)
+
+        saver = Saver(checkpoints, snapshot, self._folder, minutes, self._stop, self._device, told)
         observers: list[Observer] = [self._heartbeat, saver]
+        ids = packs.ids()
+
+        def rows(step: int) -> list[str]:
+            return [ids[unit] for unit in loader.units(step)]
+
         if self._rank == 0:
-            observers.insert(0, MetricsFile(self._folder / "metrics.jsonl", start))
-        loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, known, anchors, self._device)
+            observers = [MetricsFile(self._folder / "metrics.jsonl", start), SkipNotes(rows, told), *observers]
+        loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, known, anchors, watch, self._device)
         with self._phase("train"):
             try:
                 loop.run(start, observers)
             except NotFinite as error:
-                ids = packs.ids()
-                self._fail("not_finite", str(error), [ids[unit] for unit in error.units])
+                error.rows = [ids[unit] for unit in error.units]
                 raise
         with self._phase("save", "save the stage"), engine.whole():
             if self._rank == 0:
                 save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
-                checkpoints.clear()
         dist.barrier()
         steps = range(loader.steps)
         return {
@@ -185,23 +219,44 @@ class Worker:
             exchanged = stage.objective.anchor == "mismatched"
             return reference(model, loader, packs.units, self._device, folder, self._heartbeat.beat, exchanged)
 
-    def _resume(self, stage: StageFile, checkpoints: Checkpoints, engine: DeepSpeedEngine, anchors: Anchors) -> int:
-        newest = torch.tensor([float(checkpoints.newest() or 0)], device=self._device)
-        dist.broadcast(newest, src=0)
-        step = int(newest.item())
-        if step:
-            anchors.restore(checkpoints.restore(step, engine.restore)["anchors"])
-            self._tell(stage, "resumed", {"step": step})
+    def _resume(
+        self,
+        stage: StageFile,
+        checkpoints: Checkpoints,
+        engine: DeepSpeedEngine,
+        anchors: Anchors,
+        watch: LossWatch,
+    ) -> int:
+        found: list[Any] = [checkpoints.newest() if self._rank == 0 else None]
+        dist.broadcast_object_list(found, src=0)
+        step, wrong = found[0]
+        for problem in wrong:
+            self._tell(stage, "checkpoint_damaged", {"message": problem})
+        self._notes += [f"damaged checkpoint passed over: {problem}" for problem in wrong]
+        if step is None:
+            return 0
+        stored = checkpoints.open(step)
+        engine.state().spread(stored.tensor, stored.values["updates"])
+        anchors.restore(stored.values["anchors"])
+        watch.restore(stored.values["losses"])
+        stored.restore_generators(stage.seed)
+        self._tell(stage, "resumed", {"step": step, "world": self._world, "saved_by": stored.values["world"]})
         return step
 
     def _tell(self, stage: StageFile, event: str, fields: dict[str, Any]) -> None:
         if self._rank == 0:
             record = {"time": time.time(), "event": event, "stage": stage.label, **fields}
-            append_json(Path(stage.events), record)
+            with contextlib.suppress(OSError):  # a full disk must not end a training that can go on
+                append_json(Path(stage.events), record)
 
-    def _fail(self, kind: str, message: str, rows: list[str]) -> None:
-        if self._rank == 0:
-            write_json(self._folder / "failure.json", {"kind": kind, "message": message, "rows": rows})
+
+def _trained(file: Path, model: Path, key: str) -> dict[str, Any] | None:
+    """What an earlier worker left when it had trained this stage; None where its model is not what it wrote."""
+    try:
+        done: dict[str, Any] = read_json(file)
+        return done if done["key"] == key and done["totals"]["files"] == manifest(model) else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _hand_back_memory() -> None:
@@ -220,8 +275,26 @@ def _leave_with(driver: int) -> None:
     os._exit(STOPPED)
 
 
+def _leave_reason(folder: Path, error: Exception) -> None:
+    """Tell the driver what went wrong; it reads exit codes where even that cannot be written."""
+    wrong = isinstance(error, NotFinite)
+    reason = {
+        "kind": error.kind if isinstance(error, NotFinite) else kind_of(error),
+        "message": str(error) if wrong else message_of(error, folder),
+        "rows": error.rows if isinstance(error, NotFinite) else [],
+    }
+    with contextlib.suppress(OSError):
+        write_json(folder / FAILURES.replace("*", os.environ["RANK"]), reason)
+
+
+def _show_stacks(folder: Path) -> None:
+    """On SIGUSR2 write what every thread is doing: the driver asks when nothing moves any more."""
+    file = (folder / STACKS.format(rank=os.environ["RANK"])).open("w", encoding="utf-8")
+    faulthandler.register(signal.SIGUSR2, file=file, all_threads=True)
+
+
 def main() -> int:
-    """Exit code 0, ``STOPPED``, or 1 with the reason in ``failure.json``."""
+    """Exit code 0, ``STOPPED``, or 1 with the reason in ``failure-RANK.json``."""
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     warnings.simplefilter("default")
@@ -232,21 +305,14 @@ def main() -> int:
 
     disable_progress_bar()
     order = _ORDERS.validate_json(Path(sys.argv[1]).read_bytes())
-    failure = Path(order.folder) / "failure.json"
+    _show_stacks(Path(order.folder))
     try:
         Worker(order).run()
     except Stopped:
         return STOPPED
-    except NotFinite:
-        traceback.print_exc()
-        return 1
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        traceback.print_exc()
-        write_json(failure, {"kind": "out_of_memory", "message": str(error), "rows": []})
-        return 1
     except Exception as error:
         traceback.print_exc()
-        write_json(failure, {"kind": "error", "message": f"{type(error).__name__}: {error}", "rows": []})
+        _leave_reason(Path(order.folder), error)
         return 1
     finally:
         if dist.is_initialized():

@@ -94,7 +94,7 @@ class Machines:
             time.sleep(0.05)
 
     def failure(self) -> dict[str, Any]:
-        return json.loads((self.folder / "failure.json").read_text())
+        return json.loads((self.folder / "failure-launcher.json").read_text())
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_ranks_end_well(machines: Machines, start: Start) -> None:
     code, out = end(start("import os; print('done', os.environ['RANK'], os.environ['LOCAL_RANK'])", (1, 3), 1))
     assert code == 0
     assert sorted(out.split("\n"))[1:] == [f"[rank {rank}] done {rank} {rank - 1}" for rank in (1, 2, 3)]
-    assert not (machines.folder / "failure.json").exists()
+    assert not (machines.folder / "failure-launcher.json").exists()
 
 
 def test_a_rank_that_fails_ends_the_others(machines: Machines, start: Start) -> None:
@@ -147,7 +147,7 @@ def test_a_rank_that_fails_ends_the_others(machines: Machines, start: Start) -> 
     code, _ = end(start(program))
     assert code == 3
     machines.nothing_is_left()
-    assert not (machines.folder / "failure.json").exists(), "a rank tells its own reason"
+    assert not (machines.folder / "failure-launcher.json").exists(), "a rank tells its own reason"
 
 
 def test_a_killed_rank_is_named(machines: Machines, start: Start) -> None:
@@ -200,7 +200,7 @@ def test_ranks_that_are_asked_to_stop_may_save(machines: Machines, start: Start)
     code, out = end(relay)
     assert code == 75
     assert "saved 0" in out and "saved 1" in out
-    assert not (machines.folder / "failure.json").exists()
+    assert not (machines.folder / "failure-launcher.json").exists()
 
 
 def test_silence_ends_the_ranks(machines: Machines, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
