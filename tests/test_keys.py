@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from framework.compose import compose
-from framework.keys import evaluation_key, plan_key, stage_key
+from framework.keys import evaluation_key, plan_key, stage_inputs, stage_key
 from framework.schema import Kind
 
 BASE = ["model=tiny", "eval=none"]
@@ -18,7 +18,7 @@ def key(*arguments: str, kind: Kind = "align", data: str = "data", parent: str =
     config = compose([*BASE, "model.dtype=bfloat16", *arguments]).config
     settings = config.stage.settings(kind)
     assert settings is not None
-    return stage_key(config, kind, settings, config.objective(kind), data, parent, micro)
+    return stage_key(stage_inputs(config, kind, settings, config.objective(kind), data, parent, micro))
 
 
 @pytest.mark.parametrize(

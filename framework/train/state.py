@@ -91,13 +91,16 @@ class TrainedState:
 
     def _make_moments(self, updates: float) -> None:
         """AdamW makes them at its first update: make them as it would."""
-        for group in self._optimizer.param_groups:
-            for flat in group["params"]:
-                on = flat.device if group.get("fused") or group.get("capturable") else torch.device("cpu")
-                self._optimizer.state[flat] = {
-                    "step": torch.tensor(updates, dtype=torch.float32, device=on),
-                    **{name: torch.zeros_like(flat, memory_format=torch.preserve_format) for name in MOMENTS},
-                }
+        groups = self._optimizer.param_groups
+        fused = any(group.get("fused") or group.get("capturable") for group in groups)
+        # ZeRO 3 gives the optimizer its flat weights for the time of an update only.
+        flats = getattr(self._engine.optimizer, "fp32_partitioned_groups_flat", None)
+        for flat in flats if flats is not None else [flat for group in groups for flat in group["params"]]:
+            on = flat.device if fused else torch.device("cpu")
+            self._optimizer.state[flat] = {
+                "step": torch.tensor(updates, dtype=torch.float32, device=on),
+                **{name: torch.zeros_like(flat, memory_format=torch.preserve_format) for name in MOMENTS},
+            }
         self._link()
 
     def _link(self) -> None:

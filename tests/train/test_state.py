@@ -80,13 +80,13 @@ def test_another_engine_goes_on(model: Small, tmp_path: Path, before: int, after
         assert torch.equal(given[name], tensor), name
     assert second.state().updates() == first.state().updates()
     expected, found = steps(first, 3, 6, dtype), steps(second, 3, 6, dtype)
-    if before == after or dtype == "float32":
+    if before == after:
         assert found == expected
         ends = held(first), held(second)
         for name, tensor in ends[0].items():
             assert torch.equal(ends[1][name], tensor), name
     else:  # the stages round sums of gradients at different places
-        assert found == pytest.approx(expected, rel=2e-2)
+        assert found == pytest.approx(expected, rel=2e-2 if dtype == "bfloat16" else 1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
