@@ -52,7 +52,7 @@ class Job:
     def stage(self) -> dict[str, Any]:
         return json.loads((self.folder / "stage.json").read_text())
 
-    def wait(self, process: subprocess.Popen[str], steps: int, seconds: float = 180.0) -> None:
+    def wait(self, process: subprocess.Popen[str], steps: int, seconds: float = 400.0) -> None:
         """Until so many steps are done."""
         deadline = time.monotonic() + seconds
         while len(self.metrics()) < steps:
