@@ -32,6 +32,7 @@ def problems_of(composed: Composed) -> list[Problem]:
         if code not in codes():
             fix = suggest(code, codes(), "a code")
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
+    found += _align_objective(composed)
     found += model_problems(config.model)
     found += _unused(composed)
     return found
@@ -72,13 +73,22 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
         yield from _collect(source.files, f"{path}.{name}")
 
 
+def _align_objective(composed: Composed) -> Iterator[Problem]:
+    """A policy has no scores: what trains a reward model cannot align it."""
+    objective = composed.config.align
+    if objective.scores and "align" in composed.config.stage.order:
+        message = f"{objective.kind} trains a reward model, not a policy"
+        fix = "choose a method such as align=dpo, or train a reward model: stage=reward"
+        yield Problem("align.kind", message, fix, composed.origin("align.kind"))
+
+
 def _unused(composed: Composed) -> Iterator[Problem]:
     """Settings given on the command line that this run would never read: a silent no-op is worse than an error."""
     config = composed.config
-    read: set[str] = {"align"} if "align" in config.stage.order else set()
+    read: set[str] = {"align", "reward"} & set(config.stage.order)
     for kind in config.stage.order:
         read |= {f"stage.{kind}", f"data.{kind}", *(f"data.{other}" for other in config.data.of(kind).mix.replay)}
-    unread = {"align", *(f"{part}.{kind}" for part in ("stage", "data") for kind in get_args(Kind))} - read
+    unread = {"align", "reward", *(f"{part}.{kind}" for part in ("stage", "data") for kind in get_args(Kind))} - read
     if config.do != "audit":
         for key in sorted(key for key in composed.given if key.startswith("audit.")):
             yield Problem(key, "is read by do=audit alone", "remove it, or say do=audit", "command line")

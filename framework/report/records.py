@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.data.convert import Conversion
 
-Measures = Literal["instruct", "domain", "align", "general"]
+Measures = Literal["instruct", "domain", "align", "reward", "general"]
 MEASURES: tuple[Measures, ...] = get_args(Measures)
 Level = Literal["error", "warning", "info"]
 Count = Annotated[int, Field(ge=0)]

@@ -36,16 +36,17 @@ from framework.observers.heartbeat import Heartbeat
 from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
 from framework.paths import home
-from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
+from framework.stagefile import Ancestor, EvaluationFile, StageFile, follow
 from framework.suites.base import Suite
 from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints, seed_everything
 from framework.train.engine import DeepSpeedEngine, start_process_group
-from framework.train.lm import materialise, save, trainable
+from framework.train.lm import DTYPES, materialise, save, trainable
 from framework.train.loader import Loader
 from framework.train.loop import Loop, NotFinite, Observer, Stopped
 from framework.train.module import StageModule
 from framework.train.reference import cache_key, reference
+from framework.train.reward_model import load_reward_model, save_reward_model
 from framework.train.scorer import ModelScorer
 
 STOPPED = 75
@@ -77,14 +78,15 @@ class Worker:
         evals: dict[str, Any] = {}
         totals: dict[str, int] = {}
         if isinstance(order, EvaluationFile):
-            evals["after"] = self._evaluate(order.lineage, "evaluate")
+            evals["after"] = self._evaluate(order.lineage, "evaluate", order.reward_model)
         else:
             if order.suites and order.evaluate_before:
                 evals["before"] = self._evaluate(order.lineage, "evaluate the start")
             totals = self._train_once(order)
             if order.suites:
-                lineage = extended(order.lineage, order.adapter, self._folder / "model")
-                evals["after"] = self._evaluate(lineage, "evaluate")
+                made = self._folder / "model"
+                lineage = follow(order.lineage, order.kind, order.adapter, made)
+                evals["after"] = self._evaluate(lineage, "evaluate", str(made) if order.objective.scores else "")
         peak = torch.tensor([float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)])
         if self._device.type == "cuda":
             peak = torch.tensor([float(torch.cuda.max_memory_reserved())], device=self._device)
@@ -110,10 +112,13 @@ class Worker:
         yield
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
 
-    def _evaluate(self, lineage: list[Ancestor], shown: str) -> dict[str, Any]:
+    def _evaluate(self, lineage: list[Ancestor], shown: str, reward_model: str = "") -> dict[str, Any]:
         _hand_back_memory()
         with self._phase("load", "load the model"):
-            model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
+            if reward_model:
+                model = load_reward_model(Path(reward_model), DTYPES[self._order.model.dtype])
+            else:
+                model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
         with self._phase("evaluate", shown):
             return measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
 
@@ -135,7 +140,7 @@ class Worker:
             model = trainable(stage, self._device)
             packs = Packs.open(Path(stage.packs))
             loader = Loader(packs, stage.micro_tokens, stage.stage.max_length, self._rank, self._world)
-            module = StageModule(model, stage.objective)
+            module = StageModule(model, stage.objective, packs.margins)
         known = self._reference(stage, model, loader, packs) if stage.reference else None
         with self._phase("load", "start the engine"):
             model.train()
@@ -159,7 +164,10 @@ class Worker:
                 raise
         with self._phase("save", "save the stage"), engine.whole():
             if self._rank == 0:
-                save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
+                if stage.objective.scores:
+                    save_reward_model(model, stage, self._folder / "model")
+                else:
+                    save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
                 checkpoints.clear()
         dist.barrier()
         steps = range(loader.steps)
