@@ -12,6 +12,7 @@ from framework.data.mix import problems as mix_problems
 from framework.errors import ConfigError, Problem
 from framework.findings import codes
 from framework.models import model_problems
+from framework.objectives.base import Objective
 from framework.schema import Kind
 
 
@@ -32,7 +33,7 @@ def problems_of(composed: Composed) -> list[Problem]:
         if code not in codes():
             fix = suggest(code, codes(), "a code")
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
-    found += _align_objective(composed)
+    found += _objectives(composed)
     found += model_problems(config.model)
     found += _unused(composed)
     return found
@@ -73,13 +74,16 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
         yield from _collect(source.files, f"{path}.{name}")
 
 
-def _align_objective(composed: Composed) -> Iterator[Problem]:
-    """A policy has no scores: what trains a reward model cannot align it."""
-    objective = composed.config.align
-    if objective.scores and "align" in composed.config.stage.order:
-        message = f"{objective.kind} trains a reward model, not a policy"
-        fix = "choose a method such as align=dpo, or train a reward model: stage=reward"
-        yield Problem("align.kind", message, fix, composed.origin("align.kind"))
+def _objectives(composed: Composed) -> Iterator[Problem]:
+    """A policy has no scores, and a reward model no probabilities: neither trains by what is for the other."""
+    config = composed.config
+    methods = "such as align=dpo, or train a reward model: stage=reward"
+    for kind, scores, fix in (("align", False, methods), ("reward", True, "reward=bradley_terry")):
+        objective: Objective = getattr(config, kind)
+        if kind in config.stage.order and objective.scores != scores:
+            trained, wanted = ("policy", "reward model") if scores else ("reward model", "policy")
+            message = f"{objective.kind} trains a {trained}, not a {wanted}"
+            yield Problem(f"{kind}.kind", message, f"choose {fix}", composed.origin(f"{kind}.kind"))
 
 
 def _unused(composed: Composed) -> Iterator[Problem]:

@@ -44,6 +44,13 @@ class FinishedRun:
         """The stages that changed the policy."""
         return [label for label in self.labels if self.kind(label) != "reward"]
 
+    def columns(self) -> list[tuple[str, Kind]]:
+        """The columns of its retention table, each with the kind of stage whose suites it has."""
+        found: list[tuple[str, Kind]] = [(label, self.kind(label)) for label in self.labels]
+        if self.policies:
+            found.insert(0, (START, self.kind(self.policies[0])))
+        return found
+
     def lineage(self, last: str | None = None) -> list[Ancestor]:
         """The policy's lineage up to a stage, all of them by default, none for ``start``."""
         stages = self.labels if last is None else self.labels[: self.labels.index(last) + 1] if last != START else []
@@ -92,13 +99,13 @@ def evaluate_run(composed: Composed) -> Exit:
 
     run = open_run(composed)
     suites = composed.config.eval.suites
-    kinds = [*([run.kind(run.policies[0])] if run.policies else []), *map(run.kind, run.labels)]
-    if not any(composed.config.suites_of(kind) for kind in kinds):
+    columns = run.columns()
+    if not any(composed.config.suites_of(kind) for _, kind in columns):
         message = "there is nothing to measure" if not suites else "no suite measures what this run made"
         raise ConfigError([Problem("eval", message, "choose eval=legal or eval=files")])
     with run.directory.locked():
         measured: dict[str, dict[str, Any]] = {}
-        for label, kind in zip([*([START] if run.policies else []), *run.labels], kinds, strict=True):
+        for label, kind in columns:
             if composed.config.suites_of(kind):
                 measured[label] = _measure(composed, run, label, kind)
         before = measured.get(START)

@@ -109,8 +109,8 @@ class Execution:
             write_json(folder / "evals.json", evals)
             before, measured = evals["before"], evals["after"]
             if measured is not None:
-                started = any(label == START for label, _ in self._evaluations)
-                self._evaluations += [(START, before)] if before is not None and not started else []
+                if before is not None and not any(label == START for label, _ in self._evaluations):
+                    self._evaluations.insert(0, (START, before))
                 self._evaluations.append((stage.label, measured))
                 self._stages[-1]["metrics"] = {name: found["value"] for name, found in measured.items()}
             write_json(

@@ -13,7 +13,6 @@ from framework.data.mix import Mix
 from framework.devices import Dtype, fast_dtype
 from framework.launchers.base import Launcher
 from framework.objectives.base import Objective
-from framework.objectives.bradley_terry import BradleyTerry
 from framework.registry import Plugin, Section, component, kinds
 from framework.retention import Gate
 from framework.sources.base import Source
@@ -171,6 +170,10 @@ else:
     )
 
 
+def _bradley_terry() -> Objective:
+    return cast("Objective", component("objectives", "bradley_terry")(kind="bradley_terry"))
+
+
 class Config(Section):
     """The whole composed configuration of a run."""
 
@@ -188,7 +191,7 @@ class Config(Section):
     data: Data
     adapter: Annotated[Adapter, Plugin("adapters")]
     align: Annotated[Objective, Plugin("objectives")]
-    reward: BradleyTerry = Field(default_factory=BradleyTerry)
+    reward: Annotated[Objective, Plugin("objectives")] = Field(default_factory=_bradley_terry)
     """What a reward stage minimises."""
     engine: Engine
     launch: Annotated[Launcher, Plugin("launchers")]

@@ -1,8 +1,8 @@
 """ORDER: stages in an order that undoes what they teach.
 
 Domain training on a model that does not follow instructions yet costs instruction following (catastrophic forgetting),
-and instruct training after it costs knowledge; preferences are judged over what the model knows, so they come last. A reward model is beside the policy: where it
-stands decides what it starts from, and nothing else.
+and instruct training after it costs knowledge; preferences are judged over what the model knows, so they come last.
+A reward model is beside the policy: where it stands decides what it starts from, and nothing else.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _mix(request: Request) -> Mix:
 
 
 def _key(request: Request, inputs: list[_Input], tokenizer_key: str) -> str:
-    settings = {
+    settings: dict[str, Any] = {
         "version": [_VERSION, VERSION],
         "sources": [[entry.name, entry.fingerprint] for entry in inputs],
         "mix": _mix(request).model_dump(mode="json"),

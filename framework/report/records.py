@@ -190,8 +190,8 @@ class RetentionRow(Record):
 
     @property
     def last(self) -> Cell | None:
-        """The last column's cell."""
-        return self.cells[-1] if self.cells else None
+        """The last cell that was measured: a reward stage measures no policy, and others no reward model."""
+        return next((cell for cell in reversed(self.cells) if cell is not None), None)
 
 
 class Retention(Record):

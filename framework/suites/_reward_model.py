@@ -1,4 +1,4 @@
-"""Where a reward model lies: a folder that transformers loads for sequence classification, or a run that trained one."""
+"""Where a reward model lies: a folder that transformers loads for sequence classification, or a run that made one."""
 
 from __future__ import annotations
 

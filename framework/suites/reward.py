@@ -1,4 +1,4 @@
-"""What a reward model says of the policy's own replies (Stiennon et al. 2020, arXiv:2009.01325)."""
+"""What a reward model says of the policy's own replies (Stiennon et al. 2020, arXiv:2009.01325, section 4)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ from framework.suites.base import Example, Scorer, Suite, SuiteResult
 
 @dataclass(frozen=True, slots=True)
 class RewardItem:
-    """A prompt, and replies to hold the policy's own against where there are any."""
+    """A prompt with a reply that the policy's own is held against, and a worse one where there is any."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     id: str
     prompt: Filled
-    chosen: str = ""
+    chosen: Filled
     rejected: str = ""
     slice: str = ""
     task: str = ""
 
 
 class Reward(Suite):
-    """The mean score of greedy replies, in the reward model's own unit: comparable under one reward model alone."""
+    """The share of greedy replies that score higher than the item's ``chosen``; ties count half.
+
+    Preferences say how rewards of one prompt differ, and nothing about their zero, so that wins are compared and not
+    means: those are in ``metrics``.
+    """
 
     kind: Literal["reward"] = "reward"
     model: str
@@ -37,7 +41,7 @@ class Reward(Suite):
     max_new_tokens: PositiveInt = 128
 
     def load(self) -> Sequence[RewardItem]:
-        """The prompts. Raises ``DataError`` too when there is no such reward model."""
+        """The items. Raises ``DataError`` too when there is no such reward model."""
         folder_of(self.model)
         return subset(read_items(self.path, RewardItem), self.max_items)
 
@@ -46,33 +50,38 @@ class Reward(Suite):
         return files_of(self.model)
 
     def evaluate(self, scorer: Scorer) -> SuiteResult:
-        """Mean reward; ``beats_chosen`` and ``beats_rejected`` are shares of the items that have such a reply."""
+        """The win rate over ``chosen``; ``beats_rejected`` is that over ``rejected``, of the items that have one."""
         items = self.load()
         prompts = [ask(item.prompt) for item in items]
         replies = scorer.generate(prompts, self.max_new_tokens)
-        held = [(reply, item.chosen, item.rejected) for item, reply in zip(items, replies, strict=True)]
-        asked = [tuple(text for place, text in enumerate(texts) if text or not place) for texts in held]
-        scored = scorer.rewards(prompts, asked, folder_of(self.model))
-        own = [found[0] for found in scored]
-        beaten: dict[str, list[float]] = {}
-        for texts, found in zip(held, scored, strict=True):
-            others = iter(found[1:])
-            for name, text in (("beats_chosen", texts[1]), ("beats_rejected", texts[2])):
-                if text:
-                    beaten.setdefault(name, []).append(float(found[0] > next(others)))
+        asked = [
+            (reply, item.chosen, *((item.rejected,) if item.rejected else ()))
+            for item, reply in zip(items, replies, strict=True)
+        ]
+        scores = scorer.rewards(prompts, asked, folder_of(self.model))
+        wins = [_beats(found[0], found[1]) for found in scores]
+        own = [found[0] for found in scores]
+        metrics = {"mean_reward": mean(own), "margin": mean([found[0] - found[1] for found in scores])}
+        if worse := [_beats(found[0], found[2]) for found in scores if len(found) > 2]:
+            metrics["beats_rejected"] = mean(worse)
+        judged = list(zip(items, wins, strict=True))
         return SuiteResult(
-            metric="mean_reward",
-            value=mean(own),
+            metric="win_rate",
+            value=mean(wins),
             n=len(items),
             higher_is_better=True,
-            slices=sliced((item.slice, value) for item, value in zip(items, own, strict=True))
-            | sliced(((item.task, value) for item, value in zip(items, own, strict=True)), "task:"),
-            metrics={name: mean(values) for name, values in beaten.items()},
+            slices=sliced((item.slice, win) for item, win in judged)
+            | sliced(((item.task, win) for item, win in judged), "task:"),
+            metrics=metrics,
             examples=[
-                Example(item.id, item.prompt, reply, f"reward {value:.3f}", value > 0)
-                for item, reply, value in list(zip(items, replies, own, strict=True))[:MAX_EXAMPLES]
+                Example(item.id, item.prompt, reply, item.chosen, win > 0.5)
+                for (item, win), reply in list(zip(judged, replies, strict=True))[:MAX_EXAMPLES]
             ],
         )
+
+
+def _beats(one: float, other: float) -> float:
+    return float(one > other) + 0.5 * float(one == other)
 
 
 COMPONENT = Reward
