@@ -33,6 +33,9 @@ def with_head(model: PreTrainedModel, tokenizer: Path, seed: int) -> PreTrainedM
     if not isinstance(getattr(made, HEAD, None), nn.Linear):
         raise ValueError(f"{type(made).__name__} has no head called {HEAD}: no reward model can be made of this model")
     setattr(made, made.base_model_prefix, model.base_model)
+    embeddings = cast("nn.Embedding", made.get_input_embeddings())
+    # An embedding gives its padding no gradient: left as it was, the stop token, where scores are read, had none.
+    embeddings.padding_idx = config.pad_token_id
     size = int(config.get_text_config().hidden_size)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -56,7 +56,6 @@ def small(files: dict[str, Path]) -> list[str]:
         f"data.instruct.sources.more.path={files['more']}",
         f"data.domain.sources.law.path={files['law']}",
         f"data.align.sources.pairs.path={files['pairs']}",
-        f"data.reward.sources.pairs.path={files['margins']}",
     ]
 
 

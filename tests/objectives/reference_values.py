@@ -21,7 +21,8 @@ How TRL's own code is driven, in fp32 on the CPU:
 - ``RewardTrainer.compute_loss`` runs whole, with a model that returns the given scores. ODPO is not in TRL: it is that
   loss on implicit rewards, with the margins.
 
-Every gradient is of the mean loss with respect to the token log-probabilities of the policy, or the scores, in the order of ``logps``.
+Every gradient is of the mean loss with respect to the token log-probabilities of the policy, or the scores, in the
+order of ``logps``.
 """
 
 from __future__ import annotations
