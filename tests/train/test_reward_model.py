@@ -232,7 +232,7 @@ def test_a_pair_without_a_margin_has_none(small_model: Path, tmp_path: Path) -> 
 
 
 def test_the_head_depends_on_the_seed_alone(small_model: Path, tmp_path: Path) -> None:
-    heads = []
+    heads: list[Tensor] = []
     for seed, noise in ((7, 1), (7, 2), (8, 1)):
         torch.manual_seed(noise)
         stage = order(small_model, tmp_path, "lora").model_copy(update={"seed": seed})
