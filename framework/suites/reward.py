@@ -1,4 +1,4 @@
-"""What a reward model says of the policy's own replies (Stiennon et al. 2020, arXiv:2009.01325, section 4)."""
+"""What a reward model says of the policy's own replies (Stiennon et al. 2020, arXiv:2009.01325)."""
 
 from __future__ import annotations
 

@@ -21,9 +21,8 @@ HEAD = "score"
 def with_head(model: PreTrainedModel, tokenizer: Path, seed: int) -> PreTrainedModel:
     """The same body, not copied, under a new head; the output head is dropped.
 
-    The head's weights are drawn with a variance of 1 / (hidden size + 1) (Stiennon et al. 2020, arXiv:2009.01325,
-    appendix B.1), and depend on ``seed`` alone. Raises ``ValueError`` for an architecture that transformers knows no
-    such model of.
+    The head's weights are drawn with a variance of 1 / (hidden size + 1) (Stiennon et al. 2020, arXiv:2009.01325), and
+    depend on ``seed`` alone. Raises ``ValueError`` for an architecture that transformers knows no such model of.
     """
     config = model.config
     config.num_labels = 1
