@@ -36,6 +36,7 @@ def problems_of(composed: Composed) -> list[Problem]:
     found += _objectives(composed)
     found += model_problems(config.model)
     found += _unused(composed)
+    found += _unasked(composed)
     return found
 
 
@@ -100,6 +101,18 @@ def _unused(composed: Composed) -> Iterator[Problem]:
     for key in sorted(composed.given):
         if any(key == section or key.startswith(section + ".") for section in unread):
             yield Problem(key, "has no effect in this run", fix, "command line")
+
+
+def _unasked(composed: Composed) -> Iterator[Problem]:
+    """Suites given on the command line that measure what this run does not make."""
+    config = composed.config
+    asked = {name for kind in config.stage.order for name in config.suites_of(kind)}
+    for name in config.eval.suites.keys() - asked:
+        path = f"eval.suites.{name}"
+        if composed.origin(path) == "command line":
+            made = "a reward model" if config.eval.suites[name].of_reward_model else "a policy"
+            fix = f"remove it, or choose a stage order that makes {made}"
+            yield Problem(path, f"measures {made}, and this run makes none", fix, "command line")
 
 
 def _collect(action: Callable[[], Any], path: str) -> list[Problem]:

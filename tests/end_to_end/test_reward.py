@@ -133,7 +133,7 @@ def test_the_policy_is_not_changed_and_is_judged(
     instruct, reward, align = plan
     assert reward["parent"] == align["parent"] == instruct["key"]
     without = make_plan(
-        compose([*arguments(files, "instruct", "align"), *short, *asked]), lambda message, done, total: None
+        compose([*arguments(files, "instruct", "align"), *short, *asked[1:]]), lambda message, done, total: None
     )
     assert [stage.key for stage in without.stages] == [instruct["key"], align["key"]]
     assert all(stage.reused for stage in without.stages)
@@ -171,6 +171,8 @@ def test_what_is_for_a_policy_and_what_for_a_reward_model(files: dict[str, Path]
         "~align.beta", "~align.sft_weight")  # fmt: skip
     assert "reward.centring: has no effect in this run" in problems(*align, "reward.centring=0.1")
     assert "align.beta: has no effect in this run" in problems(*reward, "align.beta=0.3")
+    assert "measures a reward model, and this run makes none" in problems(*align, *suites(items))
+    assert "measures a policy, and this run makes none" in problems(*reward, *suites(items))
     assert "there is no reward model in" in problems(*align, *suites(items, tmp_path / "nowhere"))
     wrong = f"eval.suites.held={{kind: reward_pairs, measures: align, path: {items}}}"
     assert "a suite of kind reward_pairs measures reward" in problems(*reward, wrong)
