@@ -13,6 +13,7 @@ from framework.devices import visible_gpus
 from framework.errors import ConfigError, Problem
 from framework.findings import codes
 from framework.models import model_problems
+from framework.objectives.base import Objective
 from framework.schema import Kind
 
 
@@ -33,10 +34,12 @@ def problems_of(composed: Composed) -> list[Problem]:
         if code not in codes():
             fix = suggest(code, codes(), "a code")
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
+    found += _objectives(composed)
     found += model_problems(config.model)
     found += _attention(composed)
     found += _collect(config.launch.ready, "launch")
     found += _unused(composed)
+    found += _unasked(composed)
     return found
 
 
@@ -83,13 +86,25 @@ def _attention(composed: Composed) -> Iterator[Problem]:
         yield Problem(where, f"varlen needs {lacking}", f"set {where}=auto", composed.origin(where))
 
 
+def _objectives(composed: Composed) -> Iterator[Problem]:
+    """A policy has no scores, and a reward model no probabilities: neither trains by what is for the other."""
+    config = composed.config
+    methods = "such as align=dpo, or train a reward model: stage=reward"
+    for kind, scores, fix in (("align", False, methods), ("reward", True, "reward=bradley_terry")):
+        objective: Objective = getattr(config, kind)
+        if kind in config.stage.order and objective.scores != scores:
+            trained, wanted = ("policy", "reward model") if scores else ("reward model", "policy")
+            message = f"{objective.kind} trains a {trained}, not a {wanted}"
+            yield Problem(f"{kind}.kind", message, f"choose {fix}", composed.origin(f"{kind}.kind"))
+
+
 def _unused(composed: Composed) -> Iterator[Problem]:
     """Settings given on the command line that this run would never read: a silent no-op is worse than an error."""
     config = composed.config
-    read: set[str] = {"align"} if "align" in config.stage.order else set()
+    read: set[str] = {"align", "reward"} & set(config.stage.order)
     for kind in config.stage.order:
         read |= {f"stage.{kind}", f"data.{kind}", *(f"data.{other}" for other in config.data.of(kind).mix.replay)}
-    unread = {"align", *(f"{part}.{kind}" for part in ("stage", "data") for kind in get_args(Kind))} - read
+    unread = {"align", "reward", *(f"{part}.{kind}" for part in ("stage", "data") for kind in get_args(Kind))} - read
     if config.do != "audit":
         for key in sorted(key for key in composed.given if key.startswith("audit.")):
             yield Problem(key, "is read by do=audit alone", "remove it, or say do=audit", "command line")
@@ -97,6 +112,18 @@ def _unused(composed: Composed) -> Iterator[Problem]:
     for key in sorted(composed.given):
         if any(key == section or key.startswith(section + ".") for section in unread):
             yield Problem(key, "has no effect in this run", fix, "command line")
+
+
+def _unasked(composed: Composed) -> Iterator[Problem]:
+    """Suites given on the command line that measure what this run does not make."""
+    config = composed.config
+    asked = {name for kind in config.stage.order for name in config.suites_of(kind)}
+    for name in config.eval.suites.keys() - asked:
+        path = f"eval.suites.{name}"
+        if composed.origin(path) == "command line":
+            made = "a reward model" if config.eval.suites[name].of_reward_model else "a policy"
+            fix = f"remove it, or choose a stage order that makes {made}"
+            yield Problem(path, f"measures {made}, and this run makes none", fix, "command line")
 
 
 def _collect(action: Callable[[], Any], path: str) -> list[Problem]:

@@ -92,16 +92,17 @@ def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micr
     states = 0 if engine.offload else 12 * trained / shards
     # Activations kept for the backward pass, counted over a block's linear layers, norms and attention.
     kept = 2 * (14 * shape.hidden + 4 * shape.kv_hidden + 4 * shape.intermediate) * (width / 2)
-    logits = 10 * _CHUNK_TARGETS * shape.vocabulary
+    objective = config.objective(_kind(config, settings))
+    logits = 0 if objective.scores else 10 * _CHUNK_TARGETS * shape.vocabulary
     fixed = weights + gradients + states + logits + 1.2e9  # interpreter and libraries
     whole = fixed + micro * shape.layers * kept
     lean = fixed + micro * (shape.layers * 2 * shape.hidden + kept)
     wanted = config.model.checkpointing
     checkpointing = whole > 0.8 * device_memory() if wanted == "auto" else wanted is True
     # Forward 2, gradients of activations 2, gradients of trained weights 2 operations for each weight and token.
-    per_token = 4 * shape.parameters + 2 * trained + (2 * shape.block_parameters if checkpointing else 0)
+    used = shape.block_parameters if objective.scores else shape.parameters
+    per_token = 4 * used + 2 * min(trained, used) + (2 * shape.block_parameters if checkpointing else 0)
     flops = float(per_token * data.tokens)
-    objective = config.objective(_kind(config, settings))
     if objective.needs_reference:
         flops += 2.0 * shape.parameters * data.tokens
     if objective.anchor == "mismatched":  # exchanged responses go through the starting policy and every step's

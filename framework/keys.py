@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from framework import CODE_VERSION
@@ -11,7 +12,8 @@ from framework.data.cache import file_digest
 from framework.judges.refusal import VERSION as JUDGES
 from framework.objectives.base import Objective
 from framework.paths import resolve
-from framework.schema import Config, Evaluation, Kind, Stage
+from framework.schema import Config, Kind, Stage
+from framework.suites.base import Suite
 
 
 def _hash(value: Any) -> str:
@@ -34,7 +36,7 @@ def stage_inputs(
         "settings": trained,
         "micro_tokens": micro_tokens,
         "objective": objective.model_dump(mode="json"),
-        "adapter": config.adapter.model_dump(mode="json"),
+        "adapter": config.adapter_of(kind).model_dump(mode="json"),
         "dtype": config.model.dtype,
         "data": data,
         "parent": parent,
@@ -47,11 +49,13 @@ def stage_key(inputs: dict[str, Any]) -> str:
     return _hash(inputs)
 
 
-def evaluation_key(evaluation: Evaluation) -> str:
-    """Of the suites, the content of their items, and the version of the judge of replies."""
-    suites = {name: suite.model_dump(mode="json") for name, suite in evaluation.suites.items()}
-    items = {name: file_digest(resolve(suite.path)) for name, suite in evaluation.suites.items()}
-    return _hash({"code": CODE_VERSION, "judges": JUDGES, "suites": suites, "items": items})
+def evaluation_key(suites: Mapping[str, Suite]) -> str:
+    """Of the suites, the content of their items and of the models that they ask, and the version of the judge."""
+    settings = {name: suite.model_dump(mode="json") for name, suite in suites.items()}
+    items = {name: file_digest(resolve(suite.path)) for name, suite in suites.items()}
+    found: dict[str, Any] = {"code": CODE_VERSION, "judges": JUDGES, "suites": settings, "items": items}
+    asked = {name: [file_digest(file) for file in files] for name, suite in suites.items() if (files := suite.asks())}
+    return _hash(found | ({"asked": asked} if asked else {}))
 
 
 def plan_key(stages: list[str], evaluation: str) -> str:

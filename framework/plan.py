@@ -40,7 +40,7 @@ class StagePlan:
     inputs: dict[str, Any]
     """What the key is the hash of."""
     parent: str
-    """Key of the stage before it, or the fingerprint of the model."""
+    """Key of the last stage before it that changed the policy, or the fingerprint of the model."""
     reused: bool
     """Whether the store has it already."""
     settings: Stage
@@ -87,6 +87,7 @@ class StagePlan:
                     "available_tokens": use.available_tokens,
                     "budget_spent": use.budget_spent,
                     "conversion": asdict(use.conversion) if use.conversion else None,
+                    "margins": use.margins if self.objective.margins != "none" else None,
                 }
                 for name, use in prepared.sources.items()
             },
@@ -109,7 +110,8 @@ class Plan:
     composed: Composed
     model: ModelFiles
     key: str
-    evaluation_key: str
+    evaluation_keys: dict[Kind, str]
+    """By kind of stage in the order: the key of the suites that measure what it makes."""
     stages: list[StagePlan]
     findings: list[Finding] = field(default_factory=list)
 
@@ -150,6 +152,7 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
         try:
             prepared.append(prepare(_request(composed, kind, model.directory), progress))
             took.append(time.perf_counter() - began)
+            problems += _without_margins(config, kind, prepared[-1])
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -183,8 +186,9 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
                 prepare_seconds=seconds,
             )
         )
-        parent = key
-    suites = evaluation_key(config.eval)
+        if kind != "reward":  # a reward model is beside the policy: what follows starts from the policy before it
+            parent = key
+    suites = evaluation_key(config.eval.suites)
     by_kind = dict(zip(config.stage.order, prepared, strict=True))
     memory: dict[Kind, int] = {stage.kind: stage.estimate.memory_bytes for stage in stages}
     findings = judge(config, model, by_kind, config.stage.order, suites, progress, memory)
@@ -192,7 +196,9 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
     empty = [stage for stage in stages if not stage.prepared.steps and stage.kind not in explained]
     if empty:
         raise ConfigError([_nothing_to_train_on(stage) for stage in empty])
-    return Plan(composed, model, plan_key([stage.key for stage in stages], suites), suites, stages, findings)
+    measured: dict[Kind, str] = {kind: evaluation_key(config.suites_of(kind)) for kind in config.stage.order}
+    whole = plan_key([stage.key for stage in stages], "+".join(dict.fromkeys(measured.values())))
+    return Plan(composed, model, whole, measured, stages, findings)
 
 
 def _nothing_to_train_on(stage: StagePlan) -> Problem:
@@ -203,6 +209,16 @@ def _nothing_to_train_on(stage: StagePlan) -> Problem:
     said = "; ".join(f"{count:,} x {reason}" for reason, count in reasons.items())
     fix = f"the stage trains on rows of kind {' or '.join(sorted(TRAINABLE[stage.objective.rows]))}"
     return Problem(f"data.{stage.kind}.sources", f"no row can be trained on: {said}", fix)
+
+
+def _without_margins(config: Config, kind: Kind, prepared: Prepared) -> list[Problem]:
+    """An objective that needs margins would be another one without them."""
+    objective = config.objective(kind)
+    if objective.margins != "required" or not prepared.steps or any(use.margins for use in prepared.sources.values()):
+        return []
+    message = f"{objective.kind} needs margins, and no pair of data.{kind} has one"
+    fix = f"give rows a column margin (data.{kind}.sources.NAME.map.COLUMN=margin), or choose align=dpo"
+    return [Problem(f"data.{kind}.sources", message, fix)]
 
 
 def _settings(config: Config, kind: Kind) -> Stage:
@@ -236,4 +252,5 @@ def _request(composed: Composed, kind: Kind, model_dir: Path) -> Request:
         batch_tokens=settings.batch.tokens,
         seed=config.seed,
         model_dir=model_dir,
+        margins=config.objective(kind).margins != "none",
     )

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from framework.errors import ConfigError, Problem
 from framework.registry import Section
 
+START = "start"
+"""The column before the first stage."""
+
 Evaluations = Mapping[str, Mapping[str, Any]]
 """Suite results by suite name, as dictionaries: ``dataclasses.asdict`` of a ``SuiteResult``, or one read from
 a file.

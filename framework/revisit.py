@@ -17,11 +17,11 @@ from framework.errors import ConfigError, Exit, Problem, StageFailed
 from framework.files import read_json, write_json, write_text
 from framework.models import ModelFiles, fetch_weights, resolve
 from framework.paths import helper_environment
-from framework.retention import retention
+from framework.retention import START, retention
 from framework.rundir import RunDir
-from framework.schema import Config
+from framework.schema import Config, Kind
 from framework.screen import Screen, console
-from framework.stagefile import Ancestor, EvaluationFile, ExportFile, extended
+from framework.stagefile import Ancestor, EvaluationFile, ExportFile, follow
 from framework.supervise import attempt
 
 
@@ -35,12 +35,38 @@ class FinishedRun:
     labels: list[str]
     """Finished stages in order."""
 
-    def lineage(self, stages: int | None = None) -> list[Ancestor]:
-        """The lineage after the first ``stages`` stages, all by default."""
-        found: list[Ancestor] = []
-        for label in self.labels[:stages]:
-            found = extended(found, self.config.adapter, self.directory.stage(label) / "model")
+    def kind(self, label: str) -> Kind:
+        """What a stage of it is."""
+        return self.config.stage.order[self.labels.index(label)]
+
+    @property
+    def policies(self) -> list[str]:
+        """The stages that changed the policy."""
+        return [label for label in self.labels if self.kind(label) != "reward"]
+
+    def columns(self) -> list[tuple[str, Kind]]:
+        """The columns of its retention table, each with the kind of stage whose suites it has."""
+        found: list[tuple[str, Kind]] = [(label, self.kind(label)) for label in self.labels]
+        if self.policies:
+            found.insert(0, (START, self.kind(self.policies[0])))
         return found
+
+    def lineage(self, last: str | None = None) -> list[Ancestor]:
+        """The policy's lineage up to a stage, all of them by default, none for ``start``."""
+        stages = self.labels if last is None else self.labels[: self.labels.index(last) + 1] if last != START else []
+        found: list[Ancestor] = []
+        for label in stages:
+            found = follow(found, self.kind(label), self.config.adapter, self.directory.stage(label) / "model")
+        return found
+
+    def policy(self, verb: str) -> list[Ancestor]:
+        """What ``do=export`` and ``do=chat`` take. Raises ``ConfigError`` when the run only trained a reward model."""
+        if self.policies:
+            return self.lineage()
+        made = self.directory.stage(self.labels[-1]) / "model"
+        message = f"{self.directory.path} trained a reward model and no policy"
+        fix = f"{made} is whole: load it as it is, or name it as the model of a suite of kind reward"
+        raise ConfigError([Problem("run", f"{message}, so there is nothing to {verb}", fix, "command line")])
 
 
 def open_run(composed: Composed) -> FinishedRun:
@@ -73,19 +99,27 @@ def evaluate_run(composed: Composed) -> Exit:
 
     run = open_run(composed)
     suites = composed.config.eval.suites
-    if not suites:
-        raise ConfigError([Problem("eval", "there is nothing to measure", "choose eval=legal or eval=files")])
+    columns = run.columns()
+    if not any(composed.config.suites_of(kind) for _, kind in columns):
+        message = "there is nothing to measure" if not suites else "no suite measures what this run made"
+        raise ConfigError([Problem("eval", message, "choose eval=legal or eval=files")])
     with run.directory.locked():
-        columns: list[tuple[str, dict[str, Any]]] = []
-        for stages, label in enumerate(["start", *run.labels]):
-            columns.append((label, _measure(composed, run, run.lineage(stages), label)))
-        for place, label in enumerate(run.labels):
-            evals = {"before": columns[place][1], "after": columns[place + 1][1]}
+        measured: dict[str, dict[str, Any]] = {}
+        for label, kind in columns:
+            if composed.config.suites_of(kind):
+                measured[label] = _measure(composed, run, label, kind)
+        before = measured.get(START)
+        for label in run.labels:
+            reward = run.kind(label) == "reward"
+            evals = {"before": None if reward else before, "after": measured.get(label)}
             write_json(run.directory.stage(label) / "evals.json", evals)
+            before = before if reward else measured.get(label)
         summary = read_json(run.directory.summary)
-        summary["retention"] = retention(columns).public({name: suite.measures for name, suite in suites.items()})
-        for stage, (_, found) in zip(summary["stages"], columns[1:], strict=False):
-            stage["metrics"] = {name: result["value"] for name, result in found.items()}
+        table = retention(list(measured.items()))
+        summary["retention"] = table.public({name: suite.measures for name, suite in suites.items()})
+        for stage in summary["stages"]:
+            if (found := measured.get(stage["name"])) is not None:
+                stage["metrics"] = {name: result["value"] for name, result in found.items()}
         write_json(run.directory.summary, summary)
         report = write_report(run.directory.path)
     print_retention(summary, console())
@@ -93,15 +127,16 @@ def evaluate_run(composed: Composed) -> Exit:
     return Exit.OK
 
 
-def _measure(composed: Composed, run: FinishedRun, lineage: list[Ancestor], label: str) -> dict[str, Any]:
+def _measure(composed: Composed, run: FinishedRun, label: str, kind: Kind) -> dict[str, Any]:
     folder = run.directory.path / "stages" / f".evaluation-{label}"
     folder.mkdir(parents=True, exist_ok=True)
     launch = composed.config.launch
     order = EvaluationFile(
         model=run.config.model,
         model_dir=str(run.model.directory),
-        lineage=lineage,
-        suites=composed.config.eval.suites,
+        lineage=run.lineage(label),
+        reward_model=str(run.directory.stage(label) / "model") if kind == "reward" else "",
+        suites=composed.config.suites_of(kind),
         folder=str(folder),
     )
     file = folder / "order.json"
@@ -134,7 +169,7 @@ def export_run(composed: Composed) -> Exit:
     if to.exists() and any(to.iterdir()):
         raise ConfigError([Problem("to", f"{to} is not empty", "name a new directory", "command line")])
     order = ExportFile(
-        dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to=str(to)
+        dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.policy("export"), to=str(to)
     )
     _helper("framework.train.export", order, run.directory)
     write_text(to / "README.md", model_card(run.config, read_json(run.directory.summary)))
@@ -145,7 +180,9 @@ def export_run(composed: Composed) -> Exit:
 def chat_with_run(composed: Composed) -> Exit:
     """Talk to the run's result: a line is a message, /new starts afresh, /quit or end of input ends."""
     run = open_run(composed)
-    order = ExportFile(dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.lineage(), to="")
+    order = ExportFile(
+        dtype=run.config.model.dtype, model_dir=str(run.model.directory), lineage=run.policy("chat"), to=""
+    )
     _helper("framework.train.chat", order, run.directory)
     return Exit.OK
 

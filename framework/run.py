@@ -14,16 +14,14 @@ from framework.files import read_json, write_json, write_text
 from framework.models import ModelFiles, fetch_weights
 from framework.plan import Plan, StagePlan
 from framework.resume import damaged, differences, finished_here
-from framework.retention import check, retention
+from framework.retention import START, check, retention
 from framework.rundir import RunDir, config_text
+from framework.schema import Kind
 from framework.secrets import Redactor
-from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
+from framework.stagefile import Ancestor, EvaluationFile, StageFile, follow
 from framework.store import Store
 from framework.supervise import StopRequest
 from framework.work import Screen, Work, clear
-
-START = "start"
-"""The column of the retention table before the first stage."""
 
 
 class Execution:
@@ -100,12 +98,13 @@ class Execution:
             status = "reused" if done else "trained"
             done = done or self._train(stage, model, lineage)
             self._stages.append({**done, "status": status, "metrics": {}})
-            after = extended(lineage, self._plan.config.adapter, folder / "model")
-            evals = {"before": self._evals(stage.parent, model, lineage), "after": self._evals(stage.key, model, after)}
+            after = follow(lineage, stage.kind, self._plan.config.adapter, folder / "model")
+            evals = self._before_and_after(stage, model, lineage, after)
             write_json(folder / "evals.json", evals)
             before, measured = evals["before"], evals["after"]
-            if before is not None and measured is not None:
-                self._evaluations += [(START, before)] if not self._evaluations else []
+            if measured is not None:
+                if before is not None and not any(label == START for label, _ in self._evaluations):
+                    self._evaluations.insert(0, (START, before))
                 self._evaluations.append((stage.label, measured))
                 self._stages[-1]["metrics"] = {name: found["value"] for name, found in measured.items()}
             write_json(
@@ -145,14 +144,14 @@ class Execution:
             stage=stage.settings,
             micro_tokens=stage.micro_tokens,
             checkpointing=stage.checkpointing,
-            adapter=config.adapter,
+            adapter=config.adapter_of(stage.kind),
             objective=stage.objective,
             engine=config.engine,
             packs=str(stage.prepared.directory),
             sources=list(stage.prepared.sources),
             reference=stage.parent if stage.objective.needs_reference else None,
-            suites=config.eval.suites,
-            evaluate_before=stage.index == 1 and self._store.evals(stage.parent, self._plan.evaluation_key) is None,
+            suites=config.suites_of(stage.kind),
+            evaluate_before=self._starts(stage) and self._known(stage.kind, stage.parent) is None,
             folder=str(self._run.stage(stage.label)),
             events=str(self._run.events),
         )
@@ -169,7 +168,7 @@ class Execution:
             raise
         for state, name in ((stage.parent, "before"), (stage.key, "after")):
             if (found := result["evals"].get(name)) is not None:
-                self._keep_evals(state, found)
+                self._keep_evals(stage.kind, state, found)
         del result["evals"]
         result["seconds_by_phase"] = {"prepare": round(stage.prepare_seconds, 3), **result["seconds_by_phase"]}
         done = {
@@ -211,37 +210,61 @@ class Execution:
             self._run.tell("not_stored", stage.label, reason=str(error))
             self._screen.note(f"{stage.label}: not kept for reuse: {error}")
 
-    def _keep_evals(self, state: str, found: dict[str, Any]) -> None:
+    def _keep_evals(self, kind: Kind, state: str, found: dict[str, Any]) -> None:
         try:
-            self._store.put_evals(state, self._plan.evaluation_key, found)
+            self._store.put_evals(state, self._plan.evaluation_keys[kind], found)
         except OSError as error:
             self._screen.note(f"the evaluation is not kept for reuse: {error}")
 
-    def _evals(self, state: str, model: ModelFiles, lineage: list[Ancestor]) -> dict[str, Any] | None:
+    def _starts(self, stage: StagePlan) -> bool:
+        """Whether it is the first that changes the policy: the starting model is measured then."""
+        first = next((other.index for other in self._plan.stages if other.kind != "reward"), 0)
+        return stage.index == first
+
+    def _known(self, kind: Kind, state: str) -> dict[str, Any] | None:
+        return self._store.evals(state, self._plan.evaluation_keys[kind])
+
+    def _before_and_after(
+        self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor], after: list[Ancestor]
+    ) -> dict[str, dict[str, Any] | None]:
+        """What the suites of its kind say of a stage. Before it, there is no reward model to measure."""
+        if stage.kind != "reward":
+            before = self._evals(stage.kind, stage.parent, model, lineage)
+            return {"before": before, "after": self._evals(stage.kind, stage.key, model, after)}
+        made = str(self._run.stage(stage.label) / "model")
+        return {"before": None, "after": self._evals(stage.kind, stage.key, model, lineage, made)}
+
+    def _evals(
+        self, kind: Kind, state: str, model: ModelFiles, lineage: list[Ancestor], reward_model: str = ""
+    ) -> dict[str, Any] | None:
         """What the suites say of a model; measured now where it was reused and never measured with these suites."""
         config = self._plan.config
-        if not config.eval.suites:
+        suites = config.suites_of(kind)
+        if not suites:
             return None
-        known = self._store.evals(state, self._plan.evaluation_key)
+        known = self._known(kind, state)
         if known is None:
             folder = self._run.path / "stages" / f".evaluation-{state[:8]}"
             order = EvaluationFile(
                 model=config.model,
                 model_dir=str(model.directory),
                 lineage=lineage,
-                suites=config.eval.suites,
+                reward_model=reward_model,
+                suites=suites,
                 folder=str(folder),
             )
-            measured: dict[str, Any] = self._work.do("evaluation", order, folder)["evals"]["after"]
-            self._keep_evals(state, measured)
+            known = self._work.do("evaluation", order, folder)["evals"]["after"]
+            self._keep_evals(kind, state, known)
             shutil.rmtree(folder)
-            return measured
         return known
 
     def _pass_gates(self, stage: StagePlan) -> bool:
         if not self._evaluations:
             return True
-        failures = check(retention(self._evaluations), self._plan.config.eval.gates)
+        # A stage is judged by what measures it: a reward model cannot lose what the policy knows.
+        judged = self._plan.config.suites_of(stage.kind).keys()
+        gates = [gate for gate in self._plan.config.eval.gates if gate.suite in judged]
+        failures = check(retention(self._evaluations), gates)
         for failure in failures:
             self._gates.append(str(failure))
             self._run.tell("gate_failed", stage.label, message=str(failure))

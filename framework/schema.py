@@ -18,8 +18,9 @@ from framework.retention import Gate
 from framework.sources.base import Source
 from framework.suites.base import Suite
 
-Kind = Literal["instruct", "domain", "align"]
-"""The three interventions; a stage has one of them as its purpose."""
+Kind = Literal["instruct", "domain", "align", "reward"]
+"""The three interventions, and the training of a reward model, which leaves the policy as it is. A stage has one of
+them as its purpose."""
 
 
 def _resolved(dtype: Any) -> Any:
@@ -90,6 +91,7 @@ class Stages(Section):
     instruct: Stage | None = None
     domain: Stage | None = None
     align: Stage | None = None
+    reward: Stage | None = None
 
     def settings(self, kind: Kind) -> Stage | None:
         """The settings of a kind."""
@@ -113,6 +115,7 @@ class Data(Section):
     instruct: StageData = Field(default_factory=StageData)
     domain: StageData = Field(default_factory=StageData)
     align: StageData = Field(default_factory=StageData)
+    reward: StageData = Field(default_factory=StageData)
 
     def of(self, kind: Kind) -> StageData:
         """The data of a kind."""
@@ -184,6 +187,10 @@ else:
     )
 
 
+def _bradley_terry() -> Objective:
+    return cast("Objective", component("objectives", "bradley_terry")(kind="bradley_terry"))
+
+
 class Config(Section):
     """The whole composed configuration of a run."""
 
@@ -201,6 +208,8 @@ class Config(Section):
     data: Data
     adapter: Annotated[Adapter, Plugin("adapters")]
     align: Annotated[Objective, Plugin("objectives")]
+    reward: Annotated[Objective, Plugin("objectives")] = Field(default_factory=_bradley_terry)
+    """What a reward stage minimises."""
     engine: Engine
     launch: Annotated[Launcher, Plugin("launchers")]
     tracker: Tracker
@@ -212,8 +221,18 @@ class Config(Section):
         """What a stage minimises: responses for instruct, next tokens for domain, the chosen method for align."""
         if kind == "align":
             return self.align
+        if kind == "reward":
+            return self.reward
         name = "sft" if kind == "instruct" else "clm"
         return cast("Objective", component("objectives", name).model_validate({"kind": name}))
+
+    def adapter_of(self, kind: Kind) -> Adapter:
+        """The adapter of a stage. A reward model starts one of its own: no later stage could go on with it."""
+        return self.adapter.model_copy(update={"between": "merge"}) if kind == "reward" else self.adapter
+
+    def suites_of(self, kind: Kind) -> dict[str, Suite]:
+        """The suites that measure what a stage of a kind makes: a reward model, or the policy."""
+        return {name: suite for name, suite in self.eval.suites.items() if suite.of_reward_model == (kind == "reward")}
 
     def replayed(self, kind: Kind) -> dict[Kind, float]:
         """The stages whose sources a stage replays, with their shares.

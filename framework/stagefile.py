@@ -25,6 +25,11 @@ class Ancestor(Section):
     adapter: Annotated[Adapter, Plugin("adapters")]
 
 
+def follow(lineage: list[Ancestor], kind: Kind, adapter: Adapter, model: Path) -> list[Ancestor]:
+    """The policy's lineage after a stage of any kind: a reward model is beside it, not part of it."""
+    return lineage if kind == "reward" else extended(lineage, adapter, model)
+
+
 def extended(lineage: list[Ancestor], adapter: Adapter, model: Path) -> list[Ancestor]:
     """The lineage after one more stage. An adapter that went on replaces the one that it started from."""
     own = Ancestor(path=str(model), adapter=adapter)
@@ -44,6 +49,8 @@ class EvaluationFile(Section):
     model_dir: str
     lineage: list[Ancestor]
     """Stages in order whose results make the model."""
+    reward_model: str = ""
+    """Measure the reward model in this folder instead."""
     suites: dict[str, Annotated[Suite, Plugin("suites")]]
     folder: str
     """Where heartbeats and ``result.json`` go."""

@@ -7,7 +7,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -24,7 +24,7 @@ DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((PROJECT 
 PLUGINS = ("adapters", "checks", "converters", "launchers", "objectives", "sources", "suites")
 NEEDED = {
     # What a choice asks its user for.
-    ("data", "files"): [f"data.{kind}.sources.mine.path=rows.jsonl" for kind in ("instruct", "domain", "align")],
+    ("data", "files"): [f"data.{kind}.sources.mine.path=rows.jsonl" for kind in get_args(Kind)],
     ("model", "path"): ["model.path=somewhere"],
 }
 CHOICES = [(group, choice) for group, choices in groups().items() for choice in choices if group != "training"]
@@ -118,17 +118,20 @@ def test_bundled_sources_exist() -> None:
         assert all(source.files() for source in data.of(kind).sources.values())
 
 
-@pytest.mark.parametrize("group", ["adapter", "align", "launch"])
+@pytest.mark.parametrize("group", ["adapter", "align", "reward", "launch"])
 def test_every_plugin_has_its_yaml(group: str) -> None:
-    folder = {"adapter": "adapters", "align": "objectives", "launch": "launchers"}[group]
-    offered = {kind for kind in kinds(folder) if group != "align" or component(folder, kind).unit != "tokens"}  # type: ignore[attr-defined]
+    folder = {"adapter": "adapters", "launch": "launchers"}.get(group, "objectives")
+    offered = set(kinds(folder))
+    if folder == "objectives":
+        found = {kind: cast("Any", component(folder, kind)) for kind in offered}
+        offered = {kind for kind, it in found.items() if it.unit != "tokens" and it.scores == (group == "reward")}
     chosen = {compose([f"{group}={choice}"]).config.public()[group]["kind"] for choice in groups()[group]}
     assert offered == chosen
 
 
 def test_every_method_of_align_is_explained() -> None:
     first_cells = re.findall(r"^\| `(\w+)` \|", DOCS["objectives.md"], re.MULTILINE)
-    assert set(groups()["align"]) <= set(first_cells)
+    assert {*groups()["align"], *groups()["reward"]} <= set(first_cells)
 
 
 def test_every_key_is_documented() -> None:
@@ -151,9 +154,10 @@ def _documented(text: str, name: str) -> bool:
 def test_documentation_names_no_unknown_key() -> None:
     """Dotted paths in the table's first column exist."""
     known = {f"{path}.{name}".lstrip(".") for path, section in sections(Config) for name in section.model_fields}
-    for group, folder in {"adapter": "adapters", "align": "objectives", "launch": "launchers"}.items():
+    folders = {"adapter": "adapters", "align": "objectives", "reward": "objectives", "launch": "launchers"}
+    for group, folder in folders.items():
         known |= {f"{group}.{name}" for kind in kinds(folder) for name in component(folder, kind).model_fields}
-    known |= {re.sub(r"^(stage|data)\.(?:instruct|domain|align)\.", r"\1.STAGE.", key) for key in known}
+    known |= {re.sub(r"^(stage|data)\.(?:instruct|domain|align|reward)\.", r"\1.STAGE.", key) for key in known}
     rows = re.findall(r"^\| `([a-zA-Z_.]+)` \|", DOCS["configuration.md"], re.MULTILINE)
     dotted = [row for row in rows if "." in row and "NAME" not in row]
     assert len(dotted) > 30

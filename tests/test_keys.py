@@ -81,7 +81,7 @@ def test_evaluations_are_keyed_by_their_items(tmp_path: Path) -> None:
         file.write_text(text)
         suite = f"{{kind: perplexity, measures: general, path: {file}}}"
         config: Any = compose([*BASE, f"eval.suites.text={suite}", *more]).config
-        return evaluation_key(config.eval)
+        return evaluation_key(config.eval.suites)
 
     first = of('{"id": "1", "text": "one"}')
     assert of('{"id": "1", "text": "one"}') == first

@@ -35,7 +35,8 @@ class LowRank(Adapter):
             lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT divides by r, any number serves
             lora_dropout=self.dropout,
             target_modules=self.targets,
-            task_type="CAUSAL_LM",
+            # With a score as its head, a model's head is trained and saved whole beside the factors.
+            task_type="SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM",
             **self.variant(),
         )
         with torch.random.fork_rng():

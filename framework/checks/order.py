@@ -2,6 +2,7 @@
 
 Domain training on a model that does not follow instructions yet costs instruction following (catastrophic forgetting),
 and instruct training after it costs knowledge; preferences are judged over what the model knows, so they come last.
+A reward model is beside the policy: where it stands decides what it starts from, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal
 
 from framework.checks.base import Check, Finding, Subject
 
-_RIGHT = ("instruct", "domain", "align")
+_RIGHT = ("instruct", "domain", "reward", "align")
 
 
 class Order(Check):
@@ -38,6 +39,10 @@ class Order(Check):
                 if first.get(kind, -1) > first["align"]:
                     message = f"align comes before {kind}: preferences are learnt over answers that {kind} then changes"
                     yield Finding(self.code, "error", "align", message, fix)
+        later = [kind for kind in ("instruct", "domain") if first.get(kind, -1) > first.get("reward", len(order))]
+        if later:
+            message = f"reward comes before {' and '.join(later)}: the reward model starts from a policy without that"
+            yield Finding(self.code, "warning", "reward", message, fix)
         for kind in order:
             for other in subject.config.data.of(kind).mix.replay.keys() - subject.config.replayed(kind).keys():
                 message = f"{kind} replays nothing of {other}, which only comes later in this order"

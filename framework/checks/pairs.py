@@ -7,7 +7,7 @@ al. 2024, arXiv:2403.19159).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from framework.data.prepare import Prepared
     from framework.profile.columns import Profile
 
 
 class Pairs(Check):
-    """Statistics of the pairs of align."""
+    """Statistics of the pairs of align, and of those that a reward model learns from."""
 
     kind: Literal["pairs"] = "pairs"
     reads_rows: ClassVar[bool] = True
@@ -44,12 +45,25 @@ class Pairs(Check):
     """Fewer pairs say nothing about shares."""
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """Identical sides (error), length, and prompts."""
+        """Of each stage that compares."""
+        for stage in ("align", "reward"):
+            if stage in subject.prepared:
+                yield from self._margins(stage, subject.prepared[stage])
+                yield from self._compared(stage, subject.profiles.of(stage))
+
+    def _margins(self, stage: str, prepared: Prepared) -> Iterator[Finding]:
+        """Margins that contradict the choice, where the stage takes margins."""
+        count = sum(use.negative_margins for use in prepared.sources.values())
+        if count:
+            share = count / sum(use.margins for use in prepared.sources.values())
+            message = f"{count:,} pairs have a margin below 0, which says that the rejected side is better"
+            fix = "swap the sides of these pairs, or remove them"
+            yield Finding(self.code, "warning", stage, message, fix, round(share, 4))
+
+    def _compared(self, stage: str, every: Mapping[str, Profile]) -> Iterator[Finding]:
+        """Identical sides (error), length, prompts, and what else explains the choice."""
         import numpy as np
 
-        if "align" not in subject.prepared:
-            return
-        every = subject.profiles.of("align")
         profiles = {name: profile for name, profile in every.items() if profile.is_kind("pair").any()}
         if not profiles:
             return
@@ -59,9 +73,7 @@ class Pairs(Check):
         if count:
             shown = examples(profiles, where(profiles, same))
             message = f"{count:,} pairs have the same text on both sides"
-            yield Finding(
-                self.code, "error", "align", message, "remove them: they have no gradient", float(count), shown
-            )
+            yield Finding(self.code, "error", stage, message, "remove them: they have no gradient", float(count), shown)
         difference = np.concatenate(
             [(p.counts("response_words") - p.counts("rejected_words"))[masks[n]] for n, p in profiles.items()]
         )
@@ -74,16 +86,18 @@ class Pairs(Check):
             side = "chosen" if longer > shorter else "rejected"
             message = f"the {side} side is the longer in {share:.0%} of the pairs: length may be learnt for quality"
             fix = "balance the lengths, or use a length-controlled method; read length_controlled in the suites"
-            yield Finding(self.code, "warning", "align", message, fix, round(share, 4))
+            yield Finding(self.code, "warning", stage, message, fix, round(share, 4))
         prompts = np.concatenate([p.column("hash_prompt")[masks[n]] for n, p in profiles.items()])
         distinct = len(np.unique(prompts)) / len(prompts)
         if distinct < self.min_prompts:
             message = f"{len(np.unique(prompts)):,} distinct prompts in {len(prompts):,} pairs"
-            yield Finding(self.code, "warning", "align", message, "add pairs on other prompts", round(distinct, 4))
-        yield from self._shortcut(profiles, masks)
-        yield from self._agreement(profiles, masks)
+            yield Finding(self.code, "warning", stage, message, "add pairs on other prompts", round(distinct, 4))
+        yield from self._shortcut(stage, profiles, masks)
+        yield from self._agreement(stage, profiles, masks)
 
-    def _shortcut(self, profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]) -> Iterator[Finding]:
+    def _shortcut(
+        self, stage: str, profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]
+    ) -> Iterator[Finding]:
         """One trait that tells the sides apart, the best of them."""
         sides: dict[str, dict[str, NDArray[np.int64]]] = {}
         for name, profile in profiles.items():
@@ -102,9 +116,11 @@ class Pairs(Check):
             message = f"one trait ({trait}), mostly of the {side} side, judges {share:.0%} of the pairs: it may be all"
             fix = f"add pairs whose sides are alike in it ({trait}), or in which it stands on the other side"
             shown = examples(profiles, where(profiles, telling))
-            yield Finding(self.code, "warning", "align", f"{message} that is learnt", fix, round(share, 4), shown)
+            yield Finding(self.code, "warning", stage, f"{message} that is learnt", fix, round(share, 4), shown)
 
-    def _agreement(self, profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]) -> Iterator[Finding]:
+    def _agreement(
+        self, stage: str, profiles: dict[str, Profile], masks: dict[str, NDArray[np.bool_]]
+    ) -> Iterator[Finding]:
         """What annotators said, where rows tell it."""
         import numpy as np
 
@@ -120,14 +136,14 @@ class Pairs(Check):
             message = f"{mean:.0%} of the annotators agree with the choice on average, over {len(known):,} pairs"
             fix = "leave out pairs without a clear majority, or have them judged again with a clearer guideline"
             shown = examples(profiles, where(profiles, doubtful))
-            yield Finding(self.code, "warning", "align", message, fix, round(mean, 4), shown)
+            yield Finding(self.code, "warning", stage, message, fix, round(mean, 4), shown)
         against = {name: masks[name] & (values >= 0) & (values < 50) for name, values in said.items()}
         count = sum(int(mask.sum()) for mask in against.values())
         if count > self.max_against * len(known):
             message = f"in {count:,} of {len(known):,} pairs most annotators prefer the rejected side"
             shown = examples(profiles, where(profiles, against))
             fix = "swap the sides of these pairs, or remove them"
-            yield Finding(self.code, "warning", "align", message, fix, round(count / len(known), 4), shown)
+            yield Finding(self.code, "warning", stage, message, fix, round(count / len(known), 4), shown)
 
 
 COMPONENT = Pairs

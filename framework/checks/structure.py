@@ -58,7 +58,11 @@ class Structure(Check):
 def _methods(kind: RowKind) -> list[str]:
     """The choices of align that train on rows of a kind."""
     found = ((name, cast("Any", component("objectives", name))) for name in kinds("objectives"))
-    return [f"align={name}" for name, method in found if method.unit != "tokens" and kind in _WANTED[method.rows][0]]
+    return [
+        f"align={name}"
+        for name, method in found
+        if method.unit != "tokens" and not method.scores and kind in _WANTED[method.rows][0]
+    ]
 
 
 COMPONENT = Structure

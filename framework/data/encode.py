@@ -16,7 +16,7 @@ from framework.data.chat import ChatTokenizer, Encoded, Unproved, fingerprint
 from framework.data.fit import EXAMPLES, Account, Long, Parts, Plain, Unit, fit
 from framework.data.load import batches
 from framework.data.parallel import in_order
-from framework.data.rows import Conversation, Judged, Pair, Row, RowKind, Text, Turn, kind_of
+from framework.data.rows import Conversation, Judged, Pair, Row, RowKind, Text, Turn, kind_of, margin_of
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ TRAINABLE: dict[RowsKind, frozenset[RowKind]] = {
 }
 VERSION = 2
 """Raised when the same rows give other tokens."""
-FILES = 2
+FILES = 3
 """Raised when the same tokens are written otherwise."""
 
 
@@ -56,6 +56,8 @@ class Tokens:
         """int64 [U]: the source's row that a unit comes from."""
         self.targets: NDArray[np.int64] = np.load(directory / "targets.npy", mmap_mode="r")
         """int64 [U]: supervised tokens."""
+        self.margin: NDArray[np.float32] = np.load(directory / "margin.npy", mmap_mode="r")
+        """float32 [U]: the margin of a pair, NaN where the row states none."""
         self.lengths: NDArray[np.int64] = self.parts.sum(axis=1)
         self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
         self.tokens: NDArray[np.int32] = mapped(directory / "tokens.bin", np.int32)
@@ -72,6 +74,7 @@ class _Encoded:
     parts: list[tuple[int, int, int]]
     targets: list[int]
     row: list[int]
+    margin: list[float]
     account: Account
 
     @property
@@ -108,6 +111,7 @@ def encode_source(
     ):
         tokens, supervised, ids = files.raw("tokens.bin"), files.raw("supervised.bin"), files.strings("ids")
         parts = files.array("parts", np.int64, 3)
+        margin = files.array("margin", np.float32)
         targets, origin = files.array("targets", np.int64), files.array("row", np.int64)
         for found in results:
             batch = sent.popleft()
@@ -119,6 +123,7 @@ def encode_source(
             ids.append(found.ids)
             parts.append(np.array(found.parts, dtype=np.int64).reshape(-1, 3))
             targets.append(found.targets)
+            margin.append(found.margin)
             origin.append(np.array(found.row, dtype=np.int64) + account.rows)
             account.add(found.account)
             tick(account.rows)
@@ -154,10 +159,12 @@ def _encode_batch(tokenizer: ChatTokenizer, layout: Layout, batch: list[Row]) ->
     account = Account(rows=len(batch))
     units: list[Unit] = []
     origin: list[int] = []
+    margin: list[float] = []
     for index, row, found in _encode(batch, rows, tokenizer, account):
         for unit in fit(row.id, found, max_length, _policy(row, long), account):
             units.append(unit)
             origin.append(index)
+            margin.append(margin_of(row))
     return _Encoded(
         tokens=b"".join(unit.ids.astype("<i4", copy=False).tobytes() for unit in units),
         supervised=b"".join(unit.supervised.tobytes() for unit in units),
@@ -165,6 +172,7 @@ def _encode_batch(tokenizer: ChatTokenizer, layout: Layout, batch: list[Row]) ->
         parts=[unit.parts for unit in units],
         targets=[int(unit.supervised.sum()) for unit in units],
         row=origin,
+        margin=margin,
         account=account,
     )
 

@@ -1,7 +1,8 @@
 """A stage's packs on disk, memory-mapped: what the training loop reads.
 
 A folder holds ``tokens.npy`` int32 [N], ``supervised.npy`` bool [N], ``segments.npy`` int64 [S, 6], ``packs.npy`` int64
-[P + 1] (segments), ``steps.npy`` int64 [T + 1] (packs), ``ids.json`` (row ids by unit) and ``meta.json``.
+[P + 1] (segments), ``steps.npy`` int64 [T + 1] (packs), ``ids.json`` (row ids by unit) and ``meta.json``; where the
+stage takes the margins of pairs, also ``margins.npy`` float32 [U].
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Packs:
     units: int
     pairs: int
     directory: Path
+    margins: NDArray[np.float32] | None = None
+    """By how much ``chosen`` is better, by unit, 0 where a row says nothing; None where the stage takes none."""
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -83,6 +86,7 @@ class Packs:
             units=meta["units"],
             pairs=meta["pairs"],
             directory=directory,
+            margins=np.load(file) if (file := directory / "margins.npy").exists() else None,
         )
 
     def ids(self) -> list[str]:
@@ -153,6 +157,24 @@ def write_packs(
     ids = [sources[source][1].ids[at] for source, at in zip(units.source.tolist(), units.index.tolist(), strict=True)]
     (directory / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
     (directory / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def write_margins(directory: Path, units: Units, sources: Sequence[tuple[str, Tokens]]) -> None:
+    """Write what ``Packs.margins`` reads; units are in draw order."""
+    import numpy as np
+
+    np.save(directory / "margins.npy", np.nan_to_num(margins_of(units, sources), nan=0.0))
+
+
+def margins_of(units: Units, sources: Sequence[tuple[str, Tokens]]) -> NDArray[np.float32]:
+    """The margin that each unit's row states, float32 [U]; NaN where it states none."""
+    import numpy as np
+
+    found = np.full(len(units.source), np.nan, dtype=np.float32)
+    for number, (_, held) in enumerate(sources):
+        own = units.source == number
+        found[own] = held.margin[units.index[own]]
+    return found
 
 
 def _looked_up(

@@ -102,7 +102,7 @@ def _mix(request: Request) -> Mix:
 
 
 def _key(request: Request, inputs: list[_Input], tokenizer_key: str) -> str:
-    settings = {
+    settings: dict[str, Any] = {
         "version": [_VERSION, VERSION],
         "sources": [[entry.name, entry.fingerprint] for entry in inputs],
         "mix": _mix(request).model_dump(mode="json"),
@@ -110,6 +110,8 @@ def _key(request: Request, inputs: list[_Input], tokenizer_key: str) -> str:
     }
     for name in ("rows", "max_length", "long", "epochs", "max_steps", "batch_tokens", "seed"):
         settings[name] = getattr(request, name)
+    if request.margins:
+        settings["margins"] = True
     return key_of(settings)
 
 
@@ -146,7 +148,7 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
     """Mix, pack and write."""
     from framework.data.choose import Bounds, choose
     from framework.data.encode import Tokens
-    from framework.data.packs import Units, write_packs
+    from framework.data.packs import Units, write_margins, write_packs
 
     held = {entry.name: Tokens(path) for entry, path in zip(inputs, token_dirs, strict=True)}
     mix = _mix(request)
@@ -160,7 +162,9 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
     if not packs and any(len(held[name].lengths) for name in request.sources):
         raise DataError([_empty(request)])
     write_packs(directory, units, packs, list(held.items()), request.max_length, per_step)
-    uses = _uses(units, inputs, held, mix, chosen.capped)
+    if request.margins:
+        write_margins(directory, units, list(held.items()))
+    uses = _uses(units, inputs, held, mix, chosen.capped, request.margins)
     tokens = sum(use.tokens for use in uses.values())
     summary = {
         "sources": {name: asdict(use) for name, use in uses.items()},
@@ -178,7 +182,7 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
 
 
 def _uses(
-    units: Units, inputs: list[_Input], held: Mapping[str, Tokens], mix: Mix, capped: list[str]
+    units: Units, inputs: list[_Input], held: Mapping[str, Tokens], mix: Mix, capped: list[str], margins: bool
 ) -> dict[str, SourceUse]:
     """Exact counts for each source."""
     import numpy as np
@@ -196,6 +200,7 @@ def _uses(
         tokens = held[entry.name]
         account = tokens.account
         trainable = sizes[entry.name]
+        stated = tokens.margin[index] if margins else tokens.margin[:0]
         found[entry.name] = SourceUse(
             rows=account.rows,
             rows_used=len(np.unique(tokens.row[index])),
@@ -217,6 +222,8 @@ def _uses(
             available_tokens=int(tokens.lengths.sum()),
             budget_spent=account.budget_spent,
             conversion=account.conversion,
+            margins=int(np.isfinite(stated).sum()),
+            negative_margins=int((stated < 0).sum()),
         )
     return found
 

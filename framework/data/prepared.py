@@ -37,6 +37,8 @@ class Request:
     batch_tokens: int
     seed: int
     model_dir: Path
+    margins: bool = False
+    """Whether it takes the margins of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ class SourceUse:
     """Whether reading ended at ``max_tokens``, before the end of the source."""
     conversion: Conversion | None = None
     """What the source's converter did, where it has one."""
+    margins: int = 0
+    """Pairs trained on whose row states a margin, repetitions included; counted where the stage takes them."""
+    negative_margins: int = 0
+    """Of these, those that say that ``rejected`` is better."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -100,6 +101,11 @@ def kind_of(row: Row) -> RowKind:
     if isinstance(row, Judged):
         return "judged"
     return "pair" if isinstance(row, Pair) else "conversation"
+
+
+def margin_of(row: Row) -> float:
+    """By how much a pair's ``chosen`` is better; NaN where the row does not say."""
+    return row.margin if isinstance(row, Pair) and row.margin is not None else math.nan
 
 
 def size_of(row: Row) -> int:

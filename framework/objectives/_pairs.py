@@ -27,10 +27,10 @@ def over(values: Tensor, there: Tensor | None = None) -> Tensor:
     return torch.stack([(values * count).sum(), count.sum()])
 
 
-def pair_metrics(chosen: Tensor, rejected: Tensor, logps: Tensor, lengths: Tensor) -> dict[str, Tensor]:
-    """The metrics of the field from implicit rewards, float32 [P] each; ties count half as right.
+def reward_metrics(chosen: Tensor, rejected: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+    """The metrics of the field from rewards, float32 [P] each; ties count half as right.
 
-    Log-probabilities are means over pairs of the sums over tokens, lengths are in tokens; both float32 [2 P].
+    Lengths are in tokens, float32 [2 P].
     """
     right = (chosen > rejected).float() + 0.5 * (chosen == rejected).float()
     return {
@@ -38,10 +38,19 @@ def pair_metrics(chosen: Tensor, rejected: Tensor, logps: Tensor, lengths: Tenso
         "reward_rejected": over(rejected),
         "reward_margin": over(chosen - rejected),
         "reward_accuracy": over(right),
-        "logps_chosen": over(logps[0::2]),
-        "logps_rejected": over(logps[1::2]),
         "length_chosen": over(lengths[0::2]),
         "length_rejected": over(lengths[1::2]),
+    }
+
+
+def pair_metrics(chosen: Tensor, rejected: Tensor, logps: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+    """``reward_metrics`` of implicit rewards, and the log-probabilities that they come from, float32 [2 P].
+
+    Log-probabilities are means over pairs of the sums over tokens.
+    """
+    return reward_metrics(chosen, rejected, lengths) | {
+        "logps_chosen": over(logps[0::2]),
+        "logps_rejected": over(logps[1::2]),
     }
 
 
@@ -65,6 +74,10 @@ class Pairwise(Objective):
         """Whether rewards are means over a response's tokens instead of sums."""
         return False
 
+    def offset(self, margins: Tensor | None) -> Tensor | float:
+        """What the chosen response's reward is to win by, from the data's margins; 0 but where a method says so."""
+        return 0.0
+
     @abstractmethod
     def compare(self, chosen: Tensor, rejected: Tensor) -> Tensor:
         """The loss of each pair, float32 [P], from the rewards of its responses, float32 [P] each."""
@@ -75,7 +88,7 @@ class Pairwise(Objective):
         ratios = sums - targets.reference if self.needs_reference else sums
         rewards = self.beta * (ratios / targets.lengths if self.averages else ratios)
         chosen, rejected = rewards[0::2], rewards[1::2]
-        losses = self.compare(chosen, rejected)
+        losses = self.compare(chosen - self.offset(targets.margins), rejected)
         metrics = pair_metrics(chosen, rejected, sums, targets.lengths)
         if self.sft_weight:
             supervised = -sums[0::2] / targets.lengths[0::2]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Rows = Literal["sft", "clm", "pair", "judged"]
 Unit = Literal["tokens", "pairs", "responses"]
 Anchor = Literal["none", "mismatched", "running"]
+Margins = Literal["none", "optional", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class Targets:
     """float32 [2 P]: number of supervised tokens of each sequence; 0 where a prompt has no such response."""
     anchor: Tensor
     """float32 scalar: what rewards are held against, by the objective's ``anchor``; 0 where there is none."""
+    margins: Tensor | None = None
+    """float32 [P]: by how much the data say that ``chosen`` is better, 0 where a row says nothing; None where the
+    objective takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,11 @@ class Objective(Component):
     anchor: ClassVar[Anchor] = "none"
     """Where ``Targets.anchor`` comes from: ``mismatched`` is the mean log-ratio of responses to other prompts, never
     below 0; ``running`` is the middle between the mean rewards of both kinds of responses in the steps before."""
+
+    margins: ClassVar[Margins] = "none"
+    """Whether it takes the margins of pairs; ``required`` where it is another objective without them."""
+    scores: ClassVar[bool] = False
+    """Whether it trains a reward model: ``loss`` then gets a score of each response, float32 [2 P], for ``logps``."""
 
     @abstractmethod
     def loss(self, logps: Tensor, targets: Targets) -> Loss:

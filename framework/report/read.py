@@ -24,7 +24,7 @@ from framework.report.records import (
     SummaryFile,
     Totals,
 )
-from framework.retention import retention
+from framework.retention import START, retention
 
 _R = TypeVar("_R", bound=Record)
 
@@ -179,8 +179,8 @@ def _own_retention(run: RunRecord) -> Retention | None:
     """The table from the stages' own evaluations, for a run whose summary does not have it."""
     columns: list[tuple[str, dict[str, Result]]] = []
     for stage in run.stages:
-        if stage.evals.before is not None and not columns:
-            columns.append(("start", stage.evals.before))
+        if stage.evals.before is not None and not any(label == START for label, _ in columns):
+            columns.insert(0, (START, stage.evals.before))
         if stage.evals.after is not None:
             columns.append((stage.label, stage.evals.after))
     if not columns:

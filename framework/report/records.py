@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framework.data.convert import Conversion
 
-Measures = Literal["instruct", "domain", "align", "general"]
+Measures = Literal["instruct", "domain", "align", "reward", "general"]
 MEASURES: tuple[Measures, ...] = get_args(Measures)
 Level = Literal["error", "warning", "info"]
 Count = Annotated[int, Field(ge=0)]
@@ -190,8 +190,8 @@ class RetentionRow(Record):
 
     @property
     def last(self) -> Cell | None:
-        """The last column's cell."""
-        return self.cells[-1] if self.cells else None
+        """The last cell that was measured: a reward stage measures no policy, and others no reward model."""
+        return next((cell for cell in reversed(self.cells) if cell is not None), None)
 
 
 class Retention(Record):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 from framework.data.rows import Turn
 from framework.registry import Component
@@ -38,6 +39,13 @@ class Scorer(Protocol):
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Greedy replies, special tokens removed, one for each prompt."""
+        ...
+
+    def rewards(
+        self, prompts: Sequence[Prompt], replies: Sequence[Sequence[str]], model: Path | None = None
+    ) -> list[list[float]]:
+        """The score of every reply to its prompt, from the reward model in a folder; without one the model that is
+        measured is a reward model."""
         ...
 
 
@@ -79,10 +87,23 @@ class Suite(Component):
     folder: ClassVar[str] = "suites"
     path: str
     """JSON lines with the items; relative paths start at the current folder, then at the project's."""
-    measures: Literal["instruct", "domain", "align", "general"]
+    of_reward_model: ClassVar[bool] = False
+    """Whether it measures a reward model, and not a policy."""
+    measures: Literal["instruct", "domain", "align", "reward", "general"]
     """The stage kind that this suite judges, or ``general`` for what no stage should lose."""
     max_items: PositiveInt | None = None
     """Evaluate at most so many items, spread evenly over the file."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.of_reward_model != (self.measures == "reward"):
+            what = "reward" if self.of_reward_model else "instruct, domain, align or general"
+            raise ValueError(f"a suite of kind {self.kind} measures {what}")
+        return self
+
+    def asks(self) -> list[Path]:
+        """Files of other models that its results depend on. Raises ``DataError`` when they are not there."""
+        return []
 
     @abstractmethod
     def load(self) -> Sequence[Any]:

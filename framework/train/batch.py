@@ -78,6 +78,8 @@ class MicroBatch:
     spans: Spans
     predict: Tensor
     """int64 [K]: the position whose hidden state predicts the target."""
+    at: Tensor
+    """int64 [K]: the target's own position."""
     labels: Tensor
     """int64 [K]."""
     unit: Tensor
@@ -91,7 +93,7 @@ class MicroBatch:
         """A copy on a device."""
         moved = {
             name: getattr(self, name).to(device, non_blocking=True)
-            for name in ("input_ids", "position_ids", "predict", "labels", "unit", "child", "source")
+            for name in ("input_ids", "position_ids", "predict", "at", "labels", "unit", "child", "source")
         }
         return MicroBatch(spans=self.spans, **moved)
 
@@ -146,6 +148,7 @@ def build(pieces: Sequence[Piece]) -> MicroBatch:
         position_ids=torch.from_numpy(np.concatenate(positions).astype(np.int64))[None],
         spans=Spans(spans),
         predict=torch.from_numpy(np.concatenate(predict).astype(np.int64)),
+        at=torch.from_numpy(np.flatnonzero(supervised)),
         labels=torch.from_numpy(tokens[supervised]),
         unit=spread(0),
         child=spread(1),

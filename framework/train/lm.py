@@ -13,12 +13,13 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from framework.adapters.base import Adapter
 from framework.models import copy_tokenizer
 from framework.stagefile import Ancestor, StageFile, goes_on
+from framework.train.head import HEAD, with_head
 from framework.train.kernels import SEGMENTS, register, use_attention
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-_DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def load(directory: Path, dtype: str, attention: str = SEGMENTS) -> PreTrainedModel:
@@ -26,7 +27,7 @@ def load(directory: Path, dtype: str, attention: str = SEGMENTS) -> PreTrainedMo
     register()
     model = AutoModelForCausalLM.from_pretrained(
         directory,
-        dtype=_DTYPES[dtype],
+        dtype=DTYPES[dtype],
         attn_implementation=attention,
         use_safetensors=True,
         trust_remote_code=False,
@@ -45,11 +46,12 @@ def materialise(directory: Path, lineage: Sequence[Ancestor], dtype: str) -> Pre
     first = whole[-1] + 1 if whole else 0
     model = load(Path(lineage[first - 1].path) if whole else directory, dtype)
     for step in lineage[first:]:
-        model = _merge(model, step)
+        model = merge(model, step)
     return model.requires_grad_(False)
 
 
-def _merge(model: PreTrainedModel, step: Ancestor) -> PreTrainedModel:
+def merge(model: PreTrainedModel, step: Ancestor) -> PreTrainedModel:
+    """The model with a stage's adapter in its weights."""
     from peft import PeftModel
 
     if step.adapter.quantises:
@@ -60,8 +62,8 @@ def _merge(model: PreTrainedModel, step: Ancestor) -> PreTrainedModel:
 
 
 def _quantisable(model: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """The linear layers that are held in 4 bits: all but the output head."""
-    head = cast("PreTrainedModel", model).get_output_embeddings()
+    """The linear layers that are held in 4 bits: all but the head, whether its output is a vocabulary or a score."""
+    head = getattr(model, HEAD, None) or cast("PreTrainedModel", model).get_output_embeddings()
     return [
         (name, module) for name, module in model.named_modules() if type(module) is nn.Linear and module is not head
     ]
@@ -112,6 +114,8 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
     going_on = goes_on(stage.lineage, stage.adapter)
     lineage = stage.lineage[:-1] if going_on else stage.lineage
     model = materialise(Path(stage.model_dir), lineage, stage.model.dtype)
+    if stage.objective.scores:
+        model = with_head(model, Path(stage.model_dir), stage.seed)
     if stage.adapter.quantises:
         model = quantise(model, _double_quant(stage.adapter), device)
     nn.Module.to(model, device)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from framework.data.chat import ChatTokenizer
 from framework.suites.base import Likelihood, Prompt
 from framework.train.batch import MicroBatch, Piece, build, share
 from framework.train.decode import greedy
-from framework.train.module import token_logps
+from framework.train.module import response_scores, token_logps
+from framework.train.reward_model import load_reward_model
 
 
 class ModelScorer:
@@ -40,17 +42,7 @@ class ModelScorer:
         self, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]]
     ) -> list[list[Likelihood]]:
         """Every prompt goes through the model once, whatever the number of its continuations."""
-        encoded = self._chat.encode_prompts(prompts)
-        replies = self._chat.encode_replies([reply for group in continuations for reply in group], stop=False)
-        rows: list[list[Piece]] = []
-        at = 0
-        for unit, (prompt, group) in enumerate(zip(encoded, continuations, strict=True)):
-            pieces = [Piece(prompt, np.zeros(len(prompt), dtype=bool), unit=unit)]
-            for child in range(len(group)):
-                reply = replies[at]
-                pieces.append(Piece(reply, np.ones(len(reply), dtype=bool), 1, unit, child))
-                at += 1
-            rows.append(pieces)
+        rows = self._rows_of(prompts, continuations, stop=False)
         results = [[Likelihood(0.0, 0)] * len(group) for group in continuations]
         for batch, logps in self._forward(rows):
             for unit, child, value, count in _grouped(batch, logps):
@@ -72,21 +64,55 @@ class ModelScorer:
                 results[unit] = Likelihood(value, count)
         return results
 
+    def rewards(
+        self, prompts: Sequence[Prompt], replies: Sequence[Sequence[str]], model: Path | None = None
+    ) -> list[list[float]]:
+        """Replies end with the stop token, at which they are scored; every prompt goes through the model once.
+
+        Another model's own tokenizer and template are used, and it is let go again.
+        """
+        if model is not None:
+            judge = load_reward_model(model, self._model.dtype)
+            other = ModelScorer(judge, ChatTokenizer.load(model), self._device, self._beat, self._tokens)
+            return other.rewards(prompts, replies)
+        rows = self._rows_of(prompts, replies, stop=True)
+        results = [[0.0] * len(group) for group in replies]
+        for batch in self._batches(rows):
+            with torch.no_grad():
+                scores, owners = response_scores(self._model, batch)
+            for (unit, child), value in zip(owners.tolist(), scores.tolist(), strict=True):
+                results[unit][child] = value
+        return results
+
+    def _rows_of(self, prompts: Sequence[Prompt], replies: Sequence[Sequence[str]], stop: bool) -> list[list[Piece]]:
+        """Each prompt with its replies, whose tokens are the targets."""
+        encoded = self._chat.encode_prompts(prompts)
+        said = iter(self._chat.encode_replies([reply for group in replies for reply in group], stop=stop))
+        rows: list[list[Piece]] = []
+        for unit, (prompt, group) in enumerate(zip(encoded, replies, strict=True)):
+            pieces = [Piece(prompt, np.zeros(len(prompt), dtype=bool), unit=unit)]
+            for child in range(len(group)):
+                reply = next(said)
+                pieces.append(Piece(reply, np.ones(len(reply), dtype=bool), 1, unit, child))
+            rows.append(pieces)
+        return rows
+
     @torch.no_grad()
     def _forward(self, rows: list[list[Piece]]) -> list[tuple[MicroBatch, Tensor]]:
-        done: list[tuple[MicroBatch, Tensor]] = []
+        return [(batch, token_logps(self._model, batch)) for batch in self._batches(rows)]
+
+    def _batches(self, rows: list[list[Piece]]) -> Iterator[MicroBatch]:
+        """Rows in micro-batches; after each the model has got on."""
         waiting: list[list[Piece]] = []
         size = 0
         for row in [*rows, []]:
             length = sum(len(piece.tokens) for piece in row)
             if waiting and (not row or size + length > self._tokens):
-                batch = build(share(waiting)).to(self._device)
-                done.append((batch, token_logps(self._model, batch)))
+                yield build(share(waiting)).to(self._device)
                 waiting, size = [], 0
                 self._beat()
             waiting.append(row)
             size += length
-        return done
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Greedy decoding in batches of prompts of similar length."""

@@ -41,18 +41,19 @@ from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
 from framework.observers.skips import SkipNotes
 from framework.paths import home
-from framework.stagefile import Ancestor, EvaluationFile, StageFile, extended
+from framework.stagefile import Ancestor, EvaluationFile, StageFile, follow
 from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints, Snapshot, seed_everything
 from framework.train.classify import kind_of, message_of
 from framework.train.engine import DeepSpeedEngine, start_process_group
 from framework.train.kernels import use_attention
-from framework.train.lm import materialise, save, trainable
+from framework.train.lm import DTYPES, materialise, save, trainable
 from framework.train.loader import Loader
 from framework.train.loop import Loop, NotFinite, Observer, Stopped
 from framework.train.measure import measure
 from framework.train.module import StageModule
 from framework.train.reference import cache_key, reference
+from framework.train.reward_model import load_reward_model, save_reward_model
 from framework.train.watch import LossWatch
 
 STOPPED = 75
@@ -85,14 +86,15 @@ class Worker:
         evals: dict[str, Any] = {}
         totals: dict[str, Any] = {}
         if isinstance(order, EvaluationFile):
-            evals["after"] = self._evaluate(order.lineage, "evaluate")
+            evals["after"] = self._evaluate(order.lineage, "evaluate", order.reward_model)
         else:
             if order.suites and order.evaluate_before:
                 evals["before"] = self._evaluate(order.lineage, "evaluate the start")
             totals = self._train_once(order)
             if order.suites:
-                lineage = extended(order.lineage, order.adapter, self._folder / "model")
-                evals["after"] = self._evaluate(lineage, "evaluate")
+                made = self._folder / "model"
+                lineage = follow(order.lineage, order.kind, order.adapter, made)
+                evals["after"] = self._evaluate(lineage, "evaluate", str(made) if order.objective.scores else "")
         peak = torch.tensor([float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)])
         if self._device.type == "cuda":
             peak = torch.tensor([float(torch.cuda.max_memory_reserved())], device=self._device)
@@ -119,10 +121,13 @@ class Worker:
         yield
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
 
-    def _evaluate(self, lineage: list[Ancestor], shown: str) -> dict[str, Any]:
+    def _evaluate(self, lineage: list[Ancestor], shown: str, reward_model: str = "") -> dict[str, Any]:
         _hand_back_memory()
         with self._phase("load", "load the model"):
-            model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
+            if reward_model:
+                model = load_reward_model(Path(reward_model), DTYPES[self._order.model.dtype])
+            else:
+                model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
             use_attention(model, self._order.model.attention, self._device)
         with self._phase("evaluate", shown):
             return measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
@@ -159,7 +164,7 @@ class Worker:
             model = trainable(stage, self._device)
             packs = Packs.open(Path(stage.packs))
             loader = Loader(packs, stage.micro_tokens, stage.stage.max_length, self._rank, self._world)
-            module = StageModule(model, stage.objective)
+            module = StageModule(model, stage.objective, packs.margins)
         known = self._reference(stage, model, loader, packs) if stage.reference else None
         with self._phase("load", "start the engine"):
             model.train()
@@ -194,7 +199,10 @@ class Worker:
                 raise
         with self._phase("save", "save the stage"), engine.whole():
             if self._rank == 0:
-                save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
+                if stage.objective.scores:
+                    save_reward_model(model, stage, self._folder / "model")
+                else:
+                    save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
         dist.barrier()
         steps = range(loader.steps)
         return {

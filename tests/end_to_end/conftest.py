@@ -12,7 +12,7 @@ STAGES = ("instruct", "domain", "align")
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory, write_rows: Any) -> dict[str, Path]:
-    """Data by name: two sources of instruct, one each of domain and align, and one long row."""
+    """Data by name: two sources of instruct, one each of domain and align, and pairs of which some have margins."""
     folder = tmp_path_factory.mktemp("data")
     rows: dict[str, list[dict[str, Any]]] = {
         "talk": [
@@ -40,6 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, write_rows: Any) -> dict[str
             for n in range(30)
         ],
     }
+    rows["margins"] = [{**row, "margin": n % 3} if n % 4 else row for n, row in enumerate(rows["pairs"])]
     return {name: write_rows(folder / f"{name}.jsonl", found) for name, found in rows.items()}
 
 

@@ -30,9 +30,10 @@ def judged(tmp_path_factory: pytest.TempPathFactory, write_rows: Any) -> Path:
 
 
 def arguments(files: dict[str, Path], method: str, judged: Path | None = None) -> list[str]:
+    pairs = files["margins" if method == "odpo" else "pairs"]
     found = ["model=tiny", "data=files", "stage=align", f"align={method}", "eval=none", "tracker=none", "seed=1"]
     found += ["stage.align.max_length=128", "stage.align.batch.tokens=256", "stage.align.lr=1e-3"]
-    found.append(f"data.align.sources.pairs.path={files['pairs']}")
+    found.append(f"data.align.sources.pairs.path={pairs}")
     return [*found, f"data.align.sources.judged.path={judged}"] if judged else found
 
 

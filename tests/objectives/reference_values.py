@@ -18,8 +18,11 @@ How TRL's own code is driven, in fp32 on the CPU:
 - TRL has no conservative DPO: it is its CPO loss with ``label_smoothing`` on log-ratios to the reference.
 - BCO with its running mean is in TRL 1.8 and no longer in 1.16. ``BCOTrainer.bco_loss`` is called with its own
   ``RunningMoments``; in 1.16 there is DPO's ``bco_pair``, without a shift.
+- ``RewardTrainer.compute_loss`` runs whole, with a model that returns the given scores. ODPO is not in TRL: it is that
+  loss on implicit rewards, with the margins.
 
-Every gradient is of the mean loss with respect to the token log-probabilities of the policy, in the order of ``logps``.
+Every gradient is of the mean loss with respect to the token log-probabilities of the policy, or the scores, in the
+order of ``logps``.
 """
 
 from __future__ import annotations
@@ -54,6 +57,16 @@ def batch_of(lengths: list[int], seed: int) -> dict[str, Any]:
     return {"lengths": lengths, "logps": logps.tolist(), "reference": reference.tolist()}
 
 
+def scores_of(pairs: int, seed: int) -> dict[str, Any]:
+    """Scores of pairs, in the place of log-probabilities of one token each, and the margins of the pairs."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = 1.5 * torch.randn(2 * pairs, generator=generator)
+    margins = torch.rand(pairs, generator=generator) * 2
+    margins[1] = 0.0
+    nothing = [0.0] * (2 * pairs)
+    return {"lengths": [1] * (2 * pairs), "logps": scores.tolist(), "reference": nothing, "margins": margins.tolist()}
+
+
 def batches() -> dict[str, dict[str, Any]]:
     """Pairs as chosen, rejected, chosen, ...; judged responses with their labels and exchanged responses."""
     judged = batch_of([3, 9, 1, 6, 4, 8, 2], 5)
@@ -70,6 +83,8 @@ def batches() -> dict[str, dict[str, Any]]:
         "uneven": batch_of([5, 8, 1, 2, 12, 3, 7, 7, 2, 9, 6, 4], 3),
         "even": batch_of([6, 8, 6, 2, 6, 3, 6, 7, 6, 9, 6, 4], 4),
         "judged": {**judged, **beside},
+        "scores": scores_of(6, 7),
+        "offset": {**batch_of([4, 8, 1, 2, 10, 3, 7, 7, 2, 9, 6, 4], 9), "margins": scores_of(6, 8)["margins"]},
         "apart": {**judged, **beside, "exchanged": (exchanged - 0.7).tolist()},
     }
 
@@ -243,6 +258,25 @@ def bco(batch: dict[str, Any], logps: Tensor, beta: float, before: list[list[flo
     return losses.mean(), float(shift)
 
 
+def reward(scores: Tensor, margins: list[float] | None, centring: float | None = None) -> Tensor:
+    """The loss of a reward model, from the scores of chosen, rejected, chosen, ..."""
+    from trl.trainer.reward_trainer import RewardTrainer
+
+    own = trainer(args=SimpleNamespace(center_rewards_coefficient=centring))
+    logits = torch.cat([scores[0::2], scores[1::2]])[:, None]
+    inputs: dict[str, Any] = {"attention_mask": torch.ones_like(logits)}
+    if margins is not None:
+        inputs["margin"] = torch.tensor(margins)
+    return RewardTrainer.compute_loss(own, lambda **_: SimpleNamespace(logits=logits), inputs)
+
+
+def offset(batch: dict[str, Any], logps: Tensor, beta: float, alpha: float) -> Tensor:
+    """ODPO as the loss of a reward model on implicit rewards."""
+    parts, reference = split(batch, logps)
+    sums = torch.stack([part.sum() for part in parts])
+    return reward(beta * (sums - reference), [alpha * margin for margin in batch["margins"]])
+
+
 BEFORE = [[0.3, -0.1, 0.2, 0.6], [0.9, 0.5, -0.4, 0.1]]
 Case = tuple[str, dict[str, Any], str, Callable[[dict[str, Any], Tensor], Any]]
 
@@ -281,6 +315,10 @@ def recent() -> list[Case]:
         ("cpo", {"beta": 0.3}, "even", lambda b, x: cpo(b, x, 0.3)),
         ("orpo", {"beta": 0.3, "sft_weight": 0.0}, "uneven", lambda b, x: odds(b, x, 0.3)),
         ("orpo", {"beta": 0.3}, "even", lambda b, x: orpo(b, x, 0.3)),
+        ("odpo", {"beta": 0.3, "alpha": 0.7}, "offset", lambda b, x: offset(b, x, 0.3, 0.7)),
+        ("bradley_terry", {}, "scores", lambda b, x: reward(x, b["margins"])),
+        ("bradley_terry", {"margin_scale": 0.0}, "scores", lambda b, x: reward(x, None)),
+        ("bradley_terry", {"centring": 0.05}, "scores", lambda b, x: reward(x, b["margins"], 0.05)),
         # A pair's two losses are one there, and two responses here.
         ("bco", {"beta": 0.3}, "uneven", lambda b, x: (dpo(b, x, {"bco_pair": 0.5}, beta=0.3), 0.0)),
     ]
@@ -307,7 +345,8 @@ def main() -> None:
     found: dict[str, Any] = {"batches": given, "before": BEFORE, "cases": []}
     if FILE.exists():
         earlier = json.loads(FILE.read_text(encoding="utf-8"))
-        assert earlier["batches"] == given, "the batches have changed: remove the file and make all cases again"
+        same = all(given.get(name) == batch for name, batch in earlier["batches"].items())
+        assert same, "the batches have changed: remove the file and make all cases again"
         found["cases"] = [case for case in earlier["cases"] if case["versions"] != used]
     for kind, settings, batch, of in recent() if version("trl") != "1.8.0" else old():
         logps = torch.tensor(given[batch]["logps"]).requires_grad_(True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -15,19 +16,22 @@ from framework.objectives.apo_down import APODown
 from framework.objectives.apo_zero import APOZero
 from framework.objectives.base import Loss, Objective, Targets
 from framework.objectives.bco import BCO
+from framework.objectives.bradley_terry import BradleyTerry
 from framework.objectives.cdpo import ConservativeDPO
 from framework.objectives.cpo import CPO
 from framework.objectives.dpo import DPO
 from framework.objectives.hinge import Hinge
 from framework.objectives.ipo import IPO
 from framework.objectives.kto import KTO
+from framework.objectives.odpo import OffsetDPO
 from framework.objectives.orpo import ORPO
 from framework.objectives.robust_dpo import RobustDPO
 from framework.objectives.sft_chosen import SupervisedChosen
 from framework.objectives.simpo import SimPO
 from framework.registry import component, kinds
 
-METHODS = [kind for kind in kinds("objectives") if cast("Any", component("objectives", kind)).unit != "tokens"]
+OBJECTIVES = {kind: cast("Any", component("objectives", kind)) for kind in kinds("objectives")}
+METHODS = [kind for kind, found in OBJECTIVES.items() if found.unit != "tokens" and not found.scores]
 PAIRED = [kind for kind in METHODS if cast("Any", component("objectives", kind)).unit == "pairs"]
 
 
@@ -107,6 +111,41 @@ BY_HAND: list[tuple[Objective, float]] = [
 def test_losses_worked_out_by_hand(objective: Objective, expected: float) -> None:
     loss = objective.loss(even(POLICY, LENGTHS), targets(LENGTHS, REFERENCE, anchor=0.5))
     assert float(loss.total) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_reward_model_worked_out_by_hand() -> None:
+    # Scores 2 and -1, then 0.5 and 1: leads 3 and -0.5, of which the margins 1 and 0 are to be won.
+    scores = torch.tensor([2.0, -1.0, 0.5, 1.0])
+    there = replace(targets([2, 3, 1, 4]), margins=torch.tensor([1.0, 0.0]))
+    plain = BradleyTerry().loss(scores, there)
+    assert float(plain.total) == pytest.approx(softplus(-2.0) + softplus(0.5), abs=1e-6)
+    assert plain.per_unit.tolist() == pytest.approx([softplus(-2.0), softplus(0.5)], abs=1e-6)
+    # Twice the margins; and 0.1 of the squares of 2 - 1 and 0.5 + 1.
+    centred = BradleyTerry(margin_scale=2.0, centring=0.1).loss(scores, there)
+    assert float(centred.total) == pytest.approx(softplus(-1.0) + softplus(0.5) + 0.1 * (1 + 2.25), abs=1e-6)
+    assert float(BradleyTerry().loss(scores, targets([2, 3, 1, 4])).total) == pytest.approx(
+        softplus(-3.0) + softplus(0.5), abs=1e-6
+    )
+    expected = {
+        "reward_chosen": 1.25,
+        "reward_rejected": 0.0,
+        "reward_margin": 1.25,
+        "reward_accuracy": 0.5,
+        "length_chosen": 1.5,
+        "length_rejected": 3.5,
+        "margin": 0.5,
+    }
+    assert {name: mean(plain, name) for name in plain.sums} == pytest.approx(expected)
+
+
+def test_an_offset_worked_out_by_hand() -> None:
+    # DPO's difference 0.5 * 3, of which 0.25 * 2 is to be won; rewards are shown as they are.
+    there = replace(targets(LENGTHS, REFERENCE), margins=torch.tensor([2.0]))
+    loss = OffsetDPO(beta=0.5, alpha=0.25).loss(even(POLICY, LENGTHS), there)
+    assert float(loss.total) == pytest.approx(softplus(-1.0), abs=1e-6)
+    assert mean(loss, "reward_margin") == pytest.approx(1.5)
+    without = DPO(beta=0.5).loss(even(POLICY, LENGTHS), there)
+    assert float(without.total) == pytest.approx(softplus(-1.5), abs=1e-6)
 
 
 def test_metrics_worked_out_by_hand() -> None:

@@ -33,7 +33,8 @@ def targets_of(batch: dict[str, Any], anchor: float) -> Targets:
     reference[places] = torch.tensor(batch["reference"])
     sizes[places] = torch.tensor(lengths, dtype=torch.float32)
     sequence = torch.repeat_interleave(torch.tensor(places), torch.tensor(lengths))
-    return Targets(torch.zeros_like(sequence), sequence, count // 2, reference, sizes, torch.tensor(anchor))
+    margins = torch.tensor(batch["margins"]) if "margins" in batch else None
+    return Targets(torch.zeros_like(sequence), sequence, count // 2, reference, sizes, torch.tensor(anchor), margins)
 
 
 def anchor_of(case: dict[str, Any], batch: dict[str, Any]) -> float:
