@@ -26,7 +26,7 @@ def key(*arguments: str, kind: Kind = "align", data: str = "data", parent: str =
     [
         "seed=1",
         "stage.align.lr=9e-3",
-        "stage.align.batch.tokens=512",
+        "stage.align.batch.tokens=1024",
         "stage.align.warmup=0.5",
         "stage.align.schedule=linear",
         "stage.align.weight_decay=0.5",
