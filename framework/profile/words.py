@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,13 @@ def word_numbers(text: str) -> NDArray[np.uint32]:
     found = text.lower().encode("utf-8", "surrogatepass").translate(_ASCII_WORDS)
     parts = found.split()
     if not found.isascii():
-        parts = list(chain.from_iterable([part] if part.isascii() else _inner(part) for part in parts))
+        cut: list[bytes] = []
+        for part in parts:
+            if part.isascii():
+                cut.append(part)
+            else:
+                cut += _inner(part)
+        parts = cut
     return np.fromiter(map(_encoded.__getitem__, parts), dtype=np.uint32, count=len(parts))
 
 
