@@ -59,10 +59,10 @@ class Vocabulary:
         unprefixed, self._prefix_once = without_prefix(bare)
         self._bare = self._plain if unprefixed == bare else Tokenizer.from_str(json.dumps(unprefixed))
         self._tokenless = without_token(bare)
+        self._around = _around(self._plain)
         self._pieces: Pieces | None = None
-        if cuts_words(bare):
+        if cuts_words(bare) and self._around is not None:
             self._pieces = Pieces(self._plain, [token["content"] for token in bare["added_tokens"]])
-            self._around = _around(self._plain)
         self._is_control = np.zeros(max([self.size, *self.control_ids]) + 1, dtype=np.bool_)
         self._is_control[list(self.control_ids)] = True
         self._full = full
@@ -103,7 +103,7 @@ class Vocabulary:
         """
         import numpy as np
 
-        if self._pieces is not None:
+        if self._pieces is not None and self._around is not None:
             found = self._pieces.encode(texts)
             before, after = self._around
             return [flat([before, ids, after]) for ids in found] if specials and (before or after) else found
@@ -214,11 +214,11 @@ def without_prefix(settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return {**settings, **changed}, once
 
 
-def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that a tokenizer puts before and after a text."""
+def _around(tokenizer: Any) -> tuple[list[int], list[int]] | None:
+    """The special tokens that a tokenizer puts before and after a text; ``None`` when that cannot be told."""
     core, whole = (tokenizer.encode("a", add_special_tokens=specials).ids for specials in (False, True))
-    at = next(at for at in range(len(whole)) if whole[at : at + len(core)] == core)
-    return whole[:at], whole[at + len(core) :]
+    places = [at for at in range(len(whole)) if core and whole[at : at + len(core)] == core]
+    return (whole[: places[0]], whole[places[0] + len(core) :]) if len(places) == 1 else None
 
 
 def flat(stretches: Sequence[Sequence[int] | NDArray[np.int32]]) -> NDArray[np.int32]:
