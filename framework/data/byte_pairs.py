@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+SPACE = "\u0120"
+"""What stands for a space in the byte-level alphabet; letters of ASCII stand for themselves."""
 _KEEPING = {("Split", behaviour) for behaviour in ("Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")}
 """Ways to cut a text that leave nothing out."""
 _ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -77,6 +79,7 @@ def cuts_words(settings: dict[str, Any]) -> bool:
         and not (normalizers and any(token["normalized"] for token in settings["added_tokens"]))
         and all(step["type"] in ("Digits", "ByteLevel") or _is_known(step) for step in steps)
         and any(_is_known(step) or (step["type"] == "ByteLevel" and step.get("use_regex", True)) for step in steps)
+        and steps[-1]["type"] == "ByteLevel"
         and not any(step.get("add_prefix_space") for step in steps)
     )
 

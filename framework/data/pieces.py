@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from framework.data.byte_pairs import SPACE
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -78,12 +80,17 @@ class _Pieces(_Kept):
 
     def __init__(self, tokenizer: Any) -> None:
         super().__init__()
-        self._encode = tokenizer.encode_batch_fast
+        self._tokenizer = tokenizer
+        self._model = tokenizer.model
 
     def __missing__(self, piece: str) -> bytes:
         import numpy as np
 
-        ids = self._encode([piece], add_special_tokens=False)[0].ids
+        if piece.isascii() and piece.removeprefix(" ").isalpha():
+            # One stretch for the model, whatever the cut: the rest of the library takes more time than it.
+            ids = [token.id for token in self._model.tokenize(piece.replace(" ", SPACE))]
+        else:
+            ids = self._tokenizer.encode(piece, add_special_tokens=False).ids
         return self.keep(piece, np.array(ids, dtype=np.int32).tobytes())
 
 
