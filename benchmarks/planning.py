@@ -8,7 +8,7 @@ same is done for so many made-up rows whose prompts and replies have the lengths
 drawn by Zipf's law from an invented vocabulary, and one row in a hundred repeats an earlier one. They need about 1 GB
 for a million rows in ``--folder`` (default: the system's folder for temporary files), caches five times as much.
 
-Memory is the largest sum of the resident sets of the process and all its children, looked at twenty times a second in
+Memory is the largest sum of the resident sets of the process and all its children, looked at five times a second in
 /proc; pages that two of them share count twice. Seconds are wall time from start to end of the command, CPU seconds
 those of all its processes together. The table says how many cores were busy with other work just before: figures taken
 on a busy machine are too high.
@@ -35,7 +35,7 @@ from framework.paths import PROJECT, home
 
 VOCABULARY = 30_000
 REPEATED = 100
-INTERVAL = 0.05
+INTERVAL = 0.2
 SYLLABLES = "ba co di fu ga he ji ko lu ma ne pi qua re so ta vu we xi zo ar en is on ur".split()  # noqa: SIM905
 
 

@@ -50,8 +50,9 @@ class Strings:
     """Texts one after the other in ``NAME.bin``, with where each starts in ``NAME_starts.npy``; memory-mapped."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._starts = np.load(folder / f"{name}_starts.npy", mmap_mode="r")
-        self._bytes = mapped(folder / f"{name}.bin", np.uint8)
+        # Plain views of the maps: to take a part of a numpy.memmap costs several times as much.
+        self._starts = np.asarray(np.load(folder / f"{name}_starts.npy", mmap_mode="r"))
+        self._bytes = np.asarray(mapped(folder / f"{name}.bin", np.uint8))
 
     def __len__(self) -> int:
         return len(self._starts) - 1

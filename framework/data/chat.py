@@ -86,7 +86,7 @@ class ChatTokenizer:
         """Each text within the tokenizer's own special tokens, the end token after it; specials inside stay text."""
         end = [] if self._eos is None else [self._eos]
         found = self._vocabulary.encode(texts, specials=True)
-        return [flat([ids, [] if ids[-1:] == end else end]) for ids in found]
+        return [flat([ids, [] if ids[-1:].tolist() == end else end]) for ids in found]
 
     def encode_prompts(self, prompts: Sequence[Sequence[Turn]]) -> list[NDArray[np.int32]]:
         """Each prompt up to where the model replies. Raises ``ModelError`` when the template refuses one."""
@@ -200,15 +200,17 @@ class _Outline:
     slots: list[tuple[bool, int]]
 
 
-def _assemble(outline: _Outline, ids: dict[bool, list[list[int]]], faults: dict[bool, list[str]]) -> Encoded | Unproved:
+def _assemble(
+    outline: _Outline, ids: dict[bool, list[NDArray[np.int32]]], faults: dict[bool, list[str]]
+) -> Encoded | Unproved:
     import numpy as np
 
-    stretches: list[Sequence[int]] = []
+    stretches: list[Sequence[int] | NDArray[np.int32]] = []
     supervised: list[bool] = []
     slots = iter(outline.slots)
     reply, total = 0, 0
     for piece in outline.pieces:
-        stretch: Sequence[int] = piece.ids
+        stretch: Sequence[int] | NDArray[np.int32] = piece.ids
         if piece.parts:
             bare, index = next(slots)
             if faults[bare][index]:

@@ -107,7 +107,7 @@ class _Builder:
         bare = self._after == "text" or not self._vocabulary.takes_prefix(first)
         if all(isinstance(part, str) for part in self.parts):
             text = "".join(str(part) for part in self.parts)
-            ids = tuple(self._vocabulary.encode([text], bare)[0])
+            ids = tuple(self._vocabulary.encode([text], bare)[0].tolist())
             self._add(Piece(ids=ids, supervised=self._speaking, reply=self._starting))
         else:
             parts = tuple(self.parts)

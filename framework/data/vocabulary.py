@@ -7,8 +7,10 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from framework.data.byte_pairs import cuts_words, parts, without_token
+from framework.data.pieces import Pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +35,7 @@ class Vocabulary:
 
     def __init__(self, text: str, template: str) -> None:
         """Raises ``ValueError`` when the text is no tokenizer."""
+        import numpy as np
         from tokenizers import Tokenizer
 
         settings: dict[str, Any] = json.loads(text)
@@ -55,7 +58,13 @@ class Vocabulary:
         self._plain = Tokenizer.from_str(json.dumps(bare))
         unprefixed, self._prefix_once = without_prefix(bare)
         self._bare = self._plain if unprefixed == bare else Tokenizer.from_str(json.dumps(unprefixed))
-        self._lossless = lossless(bare)
+        self._tokenless = without_token(bare)
+        self._around = _around(self._plain)
+        self._pieces: Pieces | None = None
+        if cuts_words(bare) and self._around is not None:
+            self._pieces = Pieces(self._plain, [token["content"] for token in bare["added_tokens"]])
+        self._is_control = np.zeros(max([self.size, *self.control_ids]) + 1, dtype=np.bool_)
+        self._is_control[list(self.control_ids)] = True
         self._full = full
         kept = [token for token in added if token["content"] not in self._control]
         moved = [token["content"] for token in kept if self._plain.token_to_id(token["content"]) != token["id"]]
@@ -86,27 +95,36 @@ class Vocabulary:
         """The first control token in a template's own text, ``among`` some where they are given."""
         return next((token for token in self._controls(literal) if among is None or token.id in among), None)
 
-    def encode(self, texts: Sequence[str], bare: bool = False, specials: bool = False) -> list[list[int]]:
+    def encode(self, texts: Sequence[str], bare: bool = False, specials: bool = False) -> list[NDArray[np.int32]]:
         """Ids of each text, in which special tokens are only text.
 
         ``bare`` leaves out the space that some tokenizers put before a text, for text that goes on after other text.
         ``specials`` puts the tokenizer's own special tokens around each text.
         """
+        import numpy as np
+
+        if self._pieces is not None and self._around is not None:
+            found = self._pieces.encode(texts)
+            before, after = self._around
+            return [flat([before, ids, after]) for ids in found] if specials and (before or after) else found
         tokenizer = self._bare if bare else self._plain
-        return [found.ids for found in tokenizer.encode_batch_fast(list(texts), add_special_tokens=specials)]
+        encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=specials)
+        return [np.array(one.ids, dtype=np.int32) for one in encoded]
 
     def takes_prefix(self, first: bool) -> bool:
         """Whether a stretch after a control token is tokenised as the start of a text is."""
         return first or not self._prefix_once
 
-    def faithful(self, ids: Sequence[Sequence[int]], texts: Sequence[str]) -> list[str]:
+    def faithful(self, ids: Sequence[NDArray[np.int32]], texts: Sequence[str]) -> list[str]:
         """For each stretch why its ids do not stand for its text; empty when they do.
 
-        They are decoded to prove it, unless the tokenizer is such that no text can be changed.
+        They are decoded to prove it, unless the tokenizer is such that the text cannot be changed.
         """
-        decoded = texts
-        if not self._lossless:
-            decoded = self._plain.decode_batch([list(stretch) for stretch in ids], skip_special_tokens=False)
+        decoded = list(texts)
+        doubtful = [place for place, text in enumerate(texts) if not self._comes_back(text)]
+        back = self._plain.decode_batch([ids[place].tolist() for place in doubtful], skip_special_tokens=False)
+        for place, text in zip(doubtful, back, strict=True):
+            decoded[place] = text
         return [self._fault(stretch, text, back) for stretch, text, back in zip(ids, texts, decoded, strict=True)]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -118,8 +136,15 @@ class Vocabulary:
             token = self._control[match.group()]
             yield Control(int(token["id"]), match.start(), match.end(), bool(token["lstrip"]), bool(token["rstrip"]))
 
-    def _fault(self, ids: Sequence[int], text: str, back: str) -> str:
-        if not self.control_ids.isdisjoint(ids):
+    def _comes_back(self, text: str) -> bool:
+        """Whether the ids of a text decode to it in any case."""
+        if self._tokenless is None:
+            return False
+        said = text.encode()
+        return len(said.translate(None, self._tokenless)) == len(said)
+
+    def _fault(self, ids: NDArray[np.int32], text: str, back: str) -> str:
+        if self._is_control[ids].any():
             return "the content makes a control token"
         if back == text:
             return ""
@@ -174,7 +199,7 @@ def without_prefix(settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The settings without the space put before a text, and whether that space comes at the start of a text alone."""
     changed = copy.deepcopy({name: settings[name] for name in ("normalizer", "pre_tokenizer")})
     once = False
-    for part in _parts(changed["pre_tokenizer"], "pretokenizers"):
+    for part in parts(changed["pre_tokenizer"], "pretokenizers"):
         if part["type"] == "Metaspace":
             once = once or part.get("prepend_scheme") == "first"
             part["prepend_scheme"] = "never"
@@ -189,40 +214,15 @@ def without_prefix(settings: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return {**settings, **changed}, once
 
 
-def lossless(settings: dict[str, Any]) -> bool:
-    """Whether the ids of every text decode to it, whatever it holds.
-
-    So it is with byte pairs over an alphabet of all bytes, where nothing is normalised, put before or taken out: a text
-    is cut, its bytes become symbols, each of which is a token, and merges only join neighbours.
-    """
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    model = settings["model"]
-    *cuts, last = _parts(settings.get("pre_tokenizer"), "pretokenizers") or [{"type": "none"}]
-    return (
-        model["type"] == "BPE"
-        and not settings.get("normalizer")
-        and not any(model.get(key) for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
-        and (last["type"], last.get("add_prefix_space")) == ("ByteLevel", False)
-        and all(cut["type"] == "Digits" or (cut["type"], cut.get("behavior")) in _KEEPING for cut in cuts)
-        and not any(token["lstrip"] or token["rstrip"] for token in settings["added_tokens"])
-        and set(ByteLevel.alphabet()) <= model["vocab"].keys()
-    )
+def _around(tokenizer: Any) -> tuple[list[int], list[int]] | None:
+    """The special tokens that a tokenizer puts before and after a text; ``None`` when that cannot be told."""
+    core, whole = (tokenizer.encode("a", add_special_tokens=specials).ids for specials in (False, True))
+    places = [at for at in range(len(whole)) if core and whole[at : at + len(core)] == core]
+    return (whole[: places[0]], whole[places[0] + len(core) :]) if len(places) == 1 else None
 
 
-_KEEPING = {("Split", behaviour) for behaviour in ("Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")}
-"""Ways to cut a text that leave nothing out."""
-
-
-def _parts(setting: dict[str, Any] | None, nested: str) -> list[dict[str, Any]]:
-    if not setting:
-        return []
-    return list(setting[nested]) if setting["type"] == "Sequence" else [setting]
-
-
-def flat(stretches: Sequence[Sequence[int]]) -> NDArray[np.int32]:
+def flat(stretches: Sequence[Sequence[int] | NDArray[np.int32]]) -> NDArray[np.int32]:
     """Token ids one after the other."""
     import numpy as np
 
-    total = sum(len(stretch) for stretch in stretches)
-    return np.fromiter(chain.from_iterable(stretches), dtype=np.int32, count=total)
+    return np.concatenate([np.asarray(stretch, dtype=np.int32) for stretch in stretches])

@@ -17,6 +17,8 @@ _UNKNOWABLE = re.compile(
     r"|\bit is (?:unclear|unknown|impossible to (?:say|tell|know))\b|\bnobody (?:knows|can know)\b",
     re.IGNORECASE,
 )
+_UNKNOWABLE_ANCHORS = ("not", "n't", "enough", "uff", "unclear", "unknown", "mpo", "nobody")
+"""One of these is part of every match: looked for first, since it is quicker."""
 _OPENING = 240
 """Characters of a reply in which it says that it cannot know; further on it is a remark."""
 _LONGEST_LOOKALIKE = 40
@@ -45,7 +47,12 @@ _PERSON = re.compile(
 
 def unknowable(response: str) -> bool:
     """Whether a reply says that an answer cannot be known from what is given."""
-    return _UNKNOWABLE.search(response[:_OPENING]) is not None
+    opening = response[:_OPENING]
+    lower = opening.lower()
+    for anchor in _UNKNOWABLE_ANCHORS:
+        if anchor in lower:
+            return _UNKNOWABLE.search(opening) is not None
+    return False
 
 
 def lookalike(prompt: str) -> bool:

@@ -36,6 +36,7 @@ _ASKS_BACK = re.compile(
     r"|\b(?:need|depends on) (?:a bit |a little )?more (?:detail|information|context)|\bplease (?:send|tell|share|paste)\b",
     re.IGNORECASE,
 )
+_ASKS_BACK_ANCHORS = ("you", "exactly", "let me", "more ", "plea")
 _LAST_SENTENCE = re.compile(r"[^.?!\n]*\?\s*$")
 _ABOUT_YOU = re.compile(r"\b(?:you|your|which|what|who|whom|where|when|how|should)\b", re.IGNORECASE)
 _LONGEST_QUESTION_BACK = 60
@@ -92,11 +93,16 @@ def asks(prompt: str) -> bool:
 
 def asks_back(response: str) -> bool:
     """Whether a reply asks for what is missing rather than answers: short, and a question to the user."""
-    if len(response.split()) > _LONGEST_QUESTION_BACK:
+    if len(response) > _LONGEST_QUESTION_BACK and len(response.split()) > _LONGEST_QUESTION_BACK:
         return False
-    if _ASKS_BACK.search(response):
-        return True
-    last = _LAST_SENTENCE.search(response)
+    lower = response.lower()
+    # Loops over what some match must hold, here and in the other judges: most texts are told by it, and quickly.
+    for anchor in _ASKS_BACK_ANCHORS:
+        if anchor in lower:
+            if _ASKS_BACK.search(response):
+                return True
+            break
+    last = _LAST_SENTENCE.search(response) if response.rstrip().endswith("?") else None
     return last is not None and _ABOUT_YOU.search(last.group()) is not None
 
 

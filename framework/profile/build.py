@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from framework.judges.tasks import infer_task
 from framework.paths import home
 from framework.profile.columns import AGREEMENT, COUNTS, FLAGS, HASHES, KINDS, TRAITS, WRITTEN, Profile
 from framework.profile.minhash import PERMUTATIONS, signatures
-from framework.profile.words import hashed, words
+from framework.profile.words import word_numbers
 from framework.sources.base import Source
 
 if TYPE_CHECKING:
@@ -133,15 +132,15 @@ def _observer() -> Callable[[list[Row]], _Facts]:
 def _observe(batch: list[Row]) -> _Facts:
     names = {label: _Names() for label in WRITTEN}
     columns: dict[str, list[int]] = {column: [] for column in _TYPES}
-    texts: list[list[str]] = []
+    texts: list[NDArray[np.uint32]] = []
     excerpts: list[str] = []
     for row in batch:
         parts = _parts(row)
-        texts.append(words(f"{parts.prompt}\n{parts.response}\n{parts.rejected}"))
+        texts.append(word_numbers(f"{parts.prompt}\n{parts.response}\n{parts.rejected}"))
         excerpts.append(json.dumps([row.id, _excerpt(parts)]))
         _facts(row, parts, names, columns)
     counts = np.array([len(found) for found in texts], dtype=np.int64)
-    numbers = hashed(chain.from_iterable(texts))
+    numbers = np.concatenate(texts)
     return _Facts(
         columns={column: np.array(values, dtype=_TYPES[column]) for column, values in columns.items()},
         names={label: list(known.places) for label, known in names.items()},
@@ -214,6 +213,8 @@ def _hash(text: str) -> int:
 
 def _excerpt(parts: _Parts) -> str:
     shown = f"{parts.prompt} → {parts.response}" if parts.prompt else parts.response
-    # So many words make more than an excerpt: the rest of a long text need not be looked at.
-    whole = " ".join(shown.split(maxsplit=_EXCERPT)[:_EXCERPT])
+    # Most often so much is more than an excerpt; and so many words are: the rest need not be looked at.
+    whole = " ".join(shown[: 2 * _EXCERPT].split())
+    if len(whole) <= _EXCERPT < len(shown):
+        whole = " ".join(shown.split(maxsplit=_EXCERPT)[:_EXCERPT])
     return whole if len(whole) <= _EXCERPT else whole[: _EXCERPT - 1] + "…"

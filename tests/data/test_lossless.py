@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from framework.data.vocabulary import Vocabulary, lossless
+from framework.data.byte_pairs import without_token
+from framework.data.vocabulary import Vocabulary
 from tests.data.test_prepare import TEMPLATE
 
 
@@ -26,7 +28,7 @@ def plain(make_model: Any) -> dict[str, Any]:
 def test_any_text_comes_back(plain: dict[str, Any]) -> None:
     digits = {"type": "Digits", "individual_digits": True}
     both = {**plain, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [digits, plain["pre_tokenizer"]]}}
-    assert lossless(plain) and lossless(both)
+    assert without_token(plain) == without_token(both) == b""
     tokenizers = [Tokenizer.from_str(json.dumps(claimed)) for claimed in (plain, both)]
 
     @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -46,7 +48,6 @@ def test_any_text_comes_back(plain: dict[str, Any]) -> None:
         {"pre_tokenizer": {"type": "Whitespace"}},
         {"pre_tokenizer": None},
         {"model": {"dropout": 0.1}},
-        {"model": {"vocab": {"a": 0}, "merges": []}},
         {"model": {"type": "Unigram"}},
         {"added_tokens": [{"content": "x", "lstrip": True, "rstrip": False}]},
     ],
@@ -55,19 +56,29 @@ def test_others_are_decoded(plain: dict[str, Any], change: dict[str, Any]) -> No
     changed = {**plain, **change}
     if "model" in change:
         changed["model"] = {**plain["model"], **change["model"]}
-    assert not lossless(changed)
+    assert without_token(changed) is None
 
 
 def test_a_cut_that_leaves_something_out(plain: dict[str, Any]) -> None:
     cut = {"type": "Split", "pattern": {"String": " "}, "behavior": "Removed", "invert": False}
     parts = {"type": "Sequence", "pretokenizers": [cut, plain["pre_tokenizer"]]}
-    assert not lossless({**plain, "pre_tokenizer": parts})
-    assert lossless(
-        {
-            **plain,
-            "pre_tokenizer": {**parts, "pretokenizers": [{**cut, "behavior": "Isolated"}, plain["pre_tokenizer"]]},
-        }
-    )
+    assert without_token({**plain, "pre_tokenizer": parts}) is None
+    kept = {**parts, "pretokenizers": [{**cut, "behavior": "Isolated"}, plain["pre_tokenizer"]]}
+    assert without_token({**plain, "pre_tokenizer": kept}) == b""
+
+
+def test_bytes_that_no_token_stands_for(plain: dict[str, Any]) -> None:
+    missing = {" ": "Ġ", "\n": "Ċ", "z": "z", "\x7f": "ġ", "\xc0": "À"}
+    vocabulary = {piece: id for piece, id in plain["model"]["vocab"].items() if piece not in missing.values()}
+    merges = [merge for merge in plain["model"]["merges"] if not set("".join(merge)) & set(missing.values())]
+    vocabulary = {
+        piece: id for piece, id in vocabulary.items() if not (len(piece) > 1 and set(piece) & set(missing.values()))
+    }
+    changed = {**plain, "model": {**plain["model"], "vocab": vocabulary, "merges": merges}}
+    assert set(without_token(changed) or b"") == {ord(character) for character in missing}
+    tokenizer = Tokenizer.from_str(json.dumps(changed))
+    for text in ("a b", "fuzz", "a\nb", "\x7f"):
+        assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids, False) != text
 
 
 def test_control_tokens_in_contents_are_found_all_the_same(plain: dict[str, Any]) -> None:
@@ -76,4 +87,6 @@ def test_control_tokens_in_contents_are_found_all_the_same(plain: dict[str, Any]
     vocabulary = Vocabulary(json.dumps(whole), "")
     texts = ["a <|x|> b", "plain"]
     assert vocabulary.faithful(vocabulary.encode(texts), texts) == ["", ""]
-    assert vocabulary.faithful([[control["id"]]], ["<|x|>"]) == ["the content makes a control token"]
+    assert vocabulary.faithful([np.array([control["id"]], dtype=np.int32)], ["<|x|>"]) == [
+        "the content makes a control token"
+    ]

@@ -17,7 +17,7 @@ from framework.data.arrays import Files
 from framework.profile import minhash, search
 from framework.profile.columns import Profile
 from framework.profile.minhash import BAND, BANDS, first_alike, signature, signatures
-from framework.profile.words import runs
+from framework.profile.words import hashed, runs, word_numbers, words
 
 
 def groups(rows: np.ndarray, similarity: float) -> list[int]:
@@ -31,6 +31,12 @@ def groups(rows: np.ndarray, similarity: float) -> list[int]:
                 low, high = sorted((first[one], first[two]))
                 first = [low if group == high else group for group in first]
     return first
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.text("aZ9 _-.'’é漢İ\n\x1c\xa0²", max_size=30))
+def test_words_cut_as_bytes_are_those_cut_as_text(text: str) -> None:
+    assert word_numbers(text).tolist() == hashed(words(text)).tolist()
 
 
 @pytest.mark.parametrize("at_once", [4, 1 << 15])
