@@ -164,6 +164,7 @@ class _Use:
         for row in read(name, source).rows:
             self.kinds[kind_of(row)] = self.kinds.get(kind_of(row), 0) + 1
         self.rows = sum(self.kinds.values())
+        self.negative_margins = 0
 
 
 def measured(case: Case, data: Path, more: Sequence[str] = ()) -> dict[str, list[Finding]]:

@@ -86,6 +86,7 @@ def main() -> None:
         from framework.train.loader import Loader
         from framework.train.loop import Loop, StepDone
         from framework.train.module import StageModule
+        from framework.train.watch import LossWatch
 
         device = start_process_group(600.0)
         model = trainable(order, device)
@@ -121,7 +122,17 @@ def main() -> None:
 
         seen = Watch()
         try:
-            loop = Loop(engine, loader, order.objective, order.stage, order.sources, known, anchors, device)
+            loop = Loop(
+                engine,
+                loader,
+                order.objective,
+                order.stage,
+                order.sources,
+                known,
+                anchors,
+                LossWatch(order.stage),
+                device,
+            )
             loop.run(0, [seen])
         except Enough:
             pass

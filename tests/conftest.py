@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT) not in sys.path:
@@ -19,6 +20,10 @@ if str(PROJECT) not in sys.path:
 
 # Tiny models gain nothing from threads, and the processes of a test would fight over the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A case that waits for a core is not a slow case.
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
 
 
 @dataclass(frozen=True, slots=True)

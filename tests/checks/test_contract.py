@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -71,7 +72,7 @@ def findings(check: Check, stage: str, *sources: Path, more: Iterable[str] = ())
     """What a check says of files that are a stage's sources."""
     given = [f"data.{stage}.sources.s{place}.path={path}" for place, path in enumerate(sources)]
     config = compose(["model=tiny", "data=files", f"stage={stage}", "eval=none", *given, *more]).config
-    stages = cast("Any", {stage: None})
+    stages = cast("Any", {stage: SimpleNamespace(sources={})})
     profiles = Profiles({stage: config.data.of(cast("Any", stage)).sources}, lambda *_: None)
     return list(check.check(Subject(config, [cast("Any", stage)], stages, True, profiles)))
 

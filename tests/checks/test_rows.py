@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -60,7 +61,7 @@ def findings(check: Check, stage: str, *sources: Path, more: Iterable[str] = ())
     """What a check says of files that are a stage's sources."""
     given = [f"data.{stage}.sources.s{place}.path={path}" for place, path in enumerate(sources)]
     config = compose(["model=tiny", "data=files", f"stage={stage}", *given, *(more or ["eval=none"])]).config
-    stages = cast("Any", {stage: None})
+    stages = cast("Any", {stage: SimpleNamespace(sources={})})
     profiles = Profiles({stage: config.data.of(cast("Any", stage)).sources}, lambda *_: None)
     return list(check.check(Subject(config, [cast("Any", stage)], stages, True, profiles)))
 
@@ -164,7 +165,7 @@ def test_the_bundled_sample_is_clean() -> None:
     config = compose(["model=tiny"]).config
     order = list(config.stage.order)
     profiles = Profiles({kind: config.data.of(kind).sources for kind in order}, lambda *_: None)
-    subject = Subject(config, order, cast("Any", dict.fromkeys(order)), True, profiles)
+    subject = Subject(config, order, cast("Any", dict.fromkeys(order, SimpleNamespace(sources={}))), True, profiles)
     found = [finding for check in config.checks.all() if check.reads_rows for finding in check.check(subject)]
     assert [finding for finding in found if finding.level != "info"] == []
 

@@ -35,7 +35,7 @@ def test_a_lost_rank_on_another_host_is_named_and_the_run_goes_on(
     new_job: Callable[..., Any], start: Any, tmp_path: Path
 ) -> None:
     job = new_job(STEPS)
-    process = start(*job.command("engine.checkpoint_minutes=0.01", *hosts(tmp_path)), env=job.env)
+    process = start(*job.command("engine.checkpoint_minutes=0.0001", *hosts(tmp_path)), env=job.env)
     job.wait(process, 5)
     os.kill(job.worker(1), signal.SIGKILL)
     out, err = process.communicate(timeout=240)

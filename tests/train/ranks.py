@@ -30,6 +30,7 @@ from framework.train.lm import inner, materialise, save, trainable
 from framework.train.loader import Loader
 from framework.train.loop import Loop, StepDone, learning_rate
 from framework.train.module import StageModule
+from framework.train.watch import LossWatch
 
 CAPACITY = 48
 PACKS = (4, 5, 3, 4, 2, 1)
@@ -159,7 +160,9 @@ def trained(stage: StageFile, micro_tokens: int, base: Path) -> dict[str, Any]:
     engine = DeepSpeedEngine(StageModule(model, stage.objective), stage.engine, stage.stage, stage.model.dtype)
     found = Losses()
     anchors = Anchors(stage.objective, engine, loader, None, device)
-    loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, None, anchors, device)
+    loop = Loop(
+        engine, loader, stage.objective, stage.stage, stage.sources, None, anchors, LossWatch(stage.stage), device
+    )
     loop.run(0, [found])
     in_memory = logits(model)
     result: dict[str, Any] = {"losses": found.values, "spread": spread(model)}

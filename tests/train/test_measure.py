@@ -20,7 +20,7 @@ from framework.train.measure import measure
 def results(folder: Path, device: torch.device, at: Path, threads: int, stopped: bool = False) -> dict[str, Any]:
     stop = StopFlag.__new__(StopFlag)  # no handlers: the signals of this process are pytest's
     stop.raised = stopped
-    suites = compose(["model=tiny", f"run_dir={at}"]).config.eval.suites
+    suites = compose(["model=tiny", f"run_dir={at}"]).config.suites_of("instruct")
     torch.set_num_threads(threads)
     try:
         return measure(load(folder, "float32"), suites, ChatTokenizer.load(folder), device, Heartbeat(at, 0), stop)
