@@ -120,6 +120,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert (again / "stages" / "1-reward" / "model" / "model.safetensors").read_bytes() == weights[0]
 
 
+@pytest.mark.slow
 def test_the_policy_is_not_changed_and_is_judged(
     trained: Path, files: dict[str, Path], items: Path, train: Any, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ class Wrong:
 
 CONFIGURATION = {
     # typos at every depth
-    "top": Wrong(["sead=1"], ["sead", "did you mean seed?"]),
+    "top": Wrong(["sead=1"], ["sead", "did you mean seed"]),
     "group": Wrong(["adaptor=lora"], ["adaptor", "did you mean adapter?"]),
     "verb": Wrong(["do=trian"], ["do", "'run'", "trian"]),
     "stage key": Wrong(["stage.domain.lrr=1e-4"], ["stage.domain.lrr", "did you mean lr?"]),
@@ -84,7 +84,7 @@ CONFIGURATION = {
     "beta": Wrong(["align.beta=0"], ["align.beta", "greater than 0"]),
     "seed": Wrong(["seed=-3"], ["seed", "greater than or equal to 0"]),
     "name": Wrong(["name='a b/c'"], ["name", "should match pattern"]),
-    "order": Wrong(["stage.order=[instruct,finish]"], ["stage.order.1", "'instruct', 'domain' or 'align'"]),
+    "order": Wrong(["stage.order=[instruct,finish]"], ["stage.order.1", "'domain', 'align' or 'reward'"]),
     "no order": Wrong(["stage.order=[]"], ["stage.order", "at least 1 item"]),
     # groups and choices
     "choice": Wrong(["adapter=loraa"], ["adapter", "did you mean lora"]),
