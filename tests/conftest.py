@@ -113,3 +113,9 @@ def write_rows() -> Write:
         return path
 
     return write
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of whole runs first: one that came last would keep one worker busy and the others waiting."""
+    first = ("end_to_end", "launchers", "train", "faults")
+    items.sort(key=lambda item: item.path.parent.name not in first)

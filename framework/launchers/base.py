@@ -24,7 +24,6 @@ NODE = [sys.executable, "-P", "-u", str(Path(__file__).with_name("_node.py"))]
 """Starts ranks where it runs. It is found by its path: machines that share a run share the project's folder."""
 _RELAY = [sys.executable, "-P", "-u", str(Path(__file__).with_name("_relay.py"))]
 _PORTS = range(20000, 30000)
-_SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class Group:
     interface: str = "auto"
     inner: bool = False
     """Whether ``command`` starts a machine's ranks itself."""
+    silence: float = 60.0
+    """Seconds without a word from the driver after which a machine ends its ranks."""
 
     def process(self, node: int | None, how: list[str], where: str, command: list[str], stage_file: Path) -> Process:
         """What the driver starts for a machine; ``node`` is None where one command reaches all of them."""
@@ -61,7 +62,7 @@ class Group:
             "inner": self.inner,
             "command": command,
             "folder": os.getcwd(),
-            "silence": _SILENCE_SECONDS,
+            "silence": self.silence,
             "environment": {"TRIPTYCH_HOME": str(home())},
         }
         settings = {"command": how, "where": where, "results": str(stage_file.parent), "order": order}

@@ -92,6 +92,7 @@ def test_it_is_measured_again(trained: Path, items: Path, train: Any) -> None:
     assert ran.code == 2 and "no suite measures what this run made" in ran.err, ran
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_weights(
     trained: Path, files: dict[str, Path], start: Any, train: Any, new_home: Callable[[], Path], tmp_path: Path
 ) -> None:

@@ -253,7 +253,11 @@ def trained(small: list[str], settings: Any, train: Any, new_home: Callable[[], 
 
 
 @pytest.mark.parametrize(
-    ("dtype", "bound", "stages"), [("float32", 1e-4, ["instruct", "align"]), ("bfloat16", 2e-2, ["align"])]
+    ("dtype", "bound", "stages"),
+    [
+        ("float32", 1e-4, ["instruct", "align"]),
+        pytest.param("bfloat16", 2e-2, ["align"], marks=pytest.mark.slow),
+    ],
 )
 def test_two_processes_train_as_one_does(trained: Any, dtype: str, bound: float, stages: list[str]) -> None:
     one, two = trained(1, dtype, *stages), trained(2, dtype, *stages)

@@ -203,9 +203,8 @@ def test_ranks_that_are_asked_to_stop_may_save(machines: Machines, start: Start)
     assert not (machines.folder / "failure-launcher.json").exists()
 
 
-def test_silence_ends_the_ranks(machines: Machines, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framework.launchers.base._SILENCE_SECONDS", 4.0)
-    relay = start()
+def test_silence_ends_the_ranks(machines: Machines, start: Start) -> None:
+    relay = start(silence=4.0)
     machines.read(relay, "up", 2)
     relay.send_signal(signal.SIGSTOP)  # as if the driver's machine were gone, the connection still standing
     deadline = time.monotonic() + 60

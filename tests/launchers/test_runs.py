@@ -46,6 +46,7 @@ def test_a_lost_rank_on_another_host_is_named_and_the_run_goes_on(
     assert [record["step"] for record in job.metrics()] == list(range(1, STEPS + 1))
 
 
+@pytest.mark.slow
 def test_deepspeeds_launcher_lets_the_ranks_save(new_job: Callable[..., Any], start: Any, train: Any) -> None:
     job = new_job(STEPS)
     command = job.command("launch=deepspeed", "launch.processes=2", "engine=zero3")
