@@ -10,15 +10,15 @@ from typing import Any
 
 from framework.errors import ConfigError, Exit, Interrupted, Problem, StageFailed
 from framework.estimate import remember_rate
+from framework.evaluations import Evaluations
 from framework.files import read_json, write_json, write_text
 from framework.models import ModelFiles, fetch_weights
 from framework.plan import Plan, StagePlan
 from framework.resume import damaged, differences, finished_here
 from framework.retention import START, check, retention
 from framework.rundir import RunDir, config_text
-from framework.schema import Kind
 from framework.secrets import Redactor
-from framework.stagefile import Ancestor, EvaluationFile, StageFile, follow
+from framework.stagefile import Ancestor, StageFile, follow
 from framework.store import Store
 from framework.supervise import StopRequest
 from framework.work import Screen, Work, clear
@@ -41,6 +41,7 @@ class Execution:
         self._stop = StopRequest()
         hint = command if "run_dir=" in command else f"{command} run_dir={run.path}"
         self._work = Work(plan.config.launch, run, screen, hint, self._stop)
+        self._measured = Evaluations(plan, run, self._store, self._work, screen)
 
     def run(self) -> Exit:
         """Execute. The summary is written whatever happens. Raises ``Interrupted`` or ``StageFailed``."""
@@ -99,7 +100,7 @@ class Execution:
             done = done or self._train(stage, model, lineage)
             self._stages.append({**done, "status": status, "metrics": {}})
             after = follow(lineage, stage.kind, self._plan.config.adapter, folder / "model")
-            evals = self._before_and_after(stage, model, lineage, after)
+            evals = self._measured.before_and_after(stage, model, lineage, after)
             write_json(folder / "evals.json", evals)
             before, measured = evals["before"], evals["after"]
             if measured is not None:
@@ -151,7 +152,7 @@ class Execution:
             sources=list(stage.prepared.sources),
             reference=stage.parent if stage.objective.needs_reference else None,
             suites=config.suites_of(stage.kind),
-            evaluate_before=self._starts(stage) and self._known(stage.kind, stage.parent) is None,
+            evaluate_before=self._measured.first(stage),
             folder=str(self._run.stage(stage.label)),
             events=str(self._run.events),
         )
@@ -166,10 +167,7 @@ class Execution:
             self._stages.append({**failed, "metrics": {}})
             write_json(folder / "stage.json", failed)
             raise
-        for state, name in ((stage.parent, "before"), (stage.key, "after")):
-            if (found := result["evals"].get(name)) is not None:
-                self._keep_evals(stage.kind, state, found)
-        del result["evals"]
+        self._measured.keep(stage, result.pop("evals"))
         result["seconds_by_phase"] = {"prepare": round(stage.prepare_seconds, 3), **result["seconds_by_phase"]}
         done = {
             "name": stage.label,
@@ -209,54 +207,6 @@ class Execution:
         except OSError as error:
             self._run.tell("not_stored", stage.label, reason=str(error))
             self._screen.note(f"{stage.label}: not kept for reuse: {error}")
-
-    def _keep_evals(self, kind: Kind, state: str, found: dict[str, Any]) -> None:
-        try:
-            self._store.put_evals(state, self._plan.evaluation_keys[kind], found)
-        except OSError as error:
-            self._screen.note(f"the evaluation is not kept for reuse: {error}")
-
-    def _starts(self, stage: StagePlan) -> bool:
-        """Whether it is the first that changes the policy: the starting model is measured then."""
-        first = next((other.index for other in self._plan.stages if other.kind != "reward"), 0)
-        return stage.index == first
-
-    def _known(self, kind: Kind, state: str) -> dict[str, Any] | None:
-        return self._store.evals(state, self._plan.evaluation_keys[kind])
-
-    def _before_and_after(
-        self, stage: StagePlan, model: ModelFiles, lineage: list[Ancestor], after: list[Ancestor]
-    ) -> dict[str, dict[str, Any] | None]:
-        """What the suites of its kind say of a stage. Before it, there is no reward model to measure."""
-        if stage.kind != "reward":
-            before = self._evals(stage.kind, stage.parent, model, lineage)
-            return {"before": before, "after": self._evals(stage.kind, stage.key, model, after)}
-        made = str(self._run.stage(stage.label) / "model")
-        return {"before": None, "after": self._evals(stage.kind, stage.key, model, lineage, made)}
-
-    def _evals(
-        self, kind: Kind, state: str, model: ModelFiles, lineage: list[Ancestor], reward_model: str = ""
-    ) -> dict[str, Any] | None:
-        """What the suites say of a model; measured now where it was reused and never measured with these suites."""
-        config = self._plan.config
-        suites = config.suites_of(kind)
-        if not suites:
-            return None
-        known = self._known(kind, state)
-        if known is None:
-            folder = self._run.path / "stages" / f".evaluation-{state[:8]}"
-            order = EvaluationFile(
-                model=config.model,
-                model_dir=str(model.directory),
-                lineage=lineage,
-                reward_model=reward_model,
-                suites=suites,
-                folder=str(folder),
-            )
-            known = self._work.do("evaluation", order, folder)["evals"]["after"]
-            self._keep_evals(kind, state, known)
-            shutil.rmtree(folder)
-        return known
 
     def _pass_gates(self, stage: StagePlan) -> bool:
         if not self._evaluations:
