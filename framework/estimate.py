@@ -101,7 +101,10 @@ def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micr
     checkpointing = whole > 0.8 * device_memory() if wanted == "auto" else wanted is True
     # Forward 2, gradients of activations 2, gradients of trained weights 2 operations for each weight and token.
     used = shape.block_parameters if objective.scores else shape.parameters
-    per_token = 4 * used + 2 * min(trained, used) + (2 * shape.block_parameters if checkpointing else 0)
+    below = shape.block_parameters * (shape.layers - adapter.trained_layers(shape.layers)) // shape.layers
+    per_token = (
+        2 * used + 2 * (used - below) + 2 * min(trained, used) + (2 * shape.block_parameters if checkpointing else 0)
+    )
     flops = float(per_token * data.tokens)
     if objective.needs_reference:
         flops += 2.0 * shape.parameters * data.tokens

@@ -28,6 +28,10 @@ class Adapter(Component):
         """Whether the base weights are held in 4 bits."""
         return False
 
+    def trained_layers(self, layers: int) -> int:
+        """How many of the model's last blocks hold something that is trained."""
+        return layers
+
     @abstractmethod
     def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
         """Make the model trainable: freeze what stays, add what is new. Initialisation depends on ``seed`` alone."""

@@ -127,7 +127,7 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
         adapted = stage.adapter.apply(model, stage.seed)
     if stage.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()
+        model.disable_input_require_grads()  # of use to re-entrant checkpoints alone; costs a pass below the adapters
     return cast("PreTrainedModel", adapted)
 
 

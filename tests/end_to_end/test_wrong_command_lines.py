@@ -80,6 +80,7 @@ CONFIGURATION = {
     "bound": Wrong(["stage.instruct.warmup=1.0"], ["stage.instruct.warmup", "less than 1"]),
     "zero": Wrong(["engine.zero=4"], ["engine.zero", "0, 1, 2 or 3"]),
     "weight": Wrong(["data.domain.mix.temperature=0"], ["data.domain.mix.temperature", "greater than 0"]),
+    "layers": Wrong(["adapter.last_layers=3"], ["adapter.last_layers", "the model has 2 layers, not 3", "at most 2"]),
     "rank": Wrong(["adapter.r=0"], ["adapter.r", "greater than 0"]),
     "beta": Wrong(["align.beta=0"], ["align.beta", "greater than 0"]),
     "seed": Wrong(["seed=-3"], ["seed", "greater than or equal to 0"]),

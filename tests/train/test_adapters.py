@@ -317,6 +317,26 @@ def test_untouched_weights_are_those_of_the_base(setting: Setting) -> None:
         assert torch.equal(weight, merged[name]) == ("q_proj" not in name), name
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ADAPTERS if kind != "full"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_last_layers_alone_are_adapted(setting: Setting, kind: str, checkpointing: bool) -> None:
+    order = setting.order(kind, last_layers=1).model_copy(update={"checkpointing": checkpointing})
+    model = trainable(order, setting.device)
+    config = inner(model).config
+    last = config.num_hidden_layers - 1
+    trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    assert trained and all(f"layers.{last}." in name for name in trained)
+    sizes = (config.hidden_size, config.intermediate_size, config.num_hidden_layers, model.num_parameters(), 32)
+    factors = [weight.numel() for name, weight in trained.items() if "magnitude" not in name]
+    assert sum(factors) == order.adapter.trainable_parameters(*sizes)
+    differentiated: list[bool] = []
+    for layer in inner(model).model.layers:
+        layer.register_forward_hook(lambda layer, given, made: differentiated.append(made.requires_grad))
+    expected = plain_losses(order, trainable(order, setting.device))
+    assert engine_losses(order, wrap(order, model, Engine())) == pytest.approx(expected, abs=1e-5)
+    assert differentiated[: last + 1] == [False] * last + [True], "layers below the first adapter need no gradients"
+
+
 @pytest.mark.parametrize("kind", ["lora", "qlora", "full"])
 def test_the_next_stage_merges_or_goes_on(setting: Setting, kind: str) -> None:
     for between in ("merge", "continue"):
