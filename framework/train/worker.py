@@ -21,8 +21,6 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Generator
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,31 +28,21 @@ from typing import Annotated, Any
 import torch
 import torch.distributed as dist
 from pydantic import Field, TypeAdapter
-from transformers import PreTrainedModel
 
 from framework.data.chat import ChatTokenizer
-from framework.data.packs import Packs
 from framework.failures import FAILURES, STACKS
-from framework.files import append_json, manifest, read_json, read_lines, write_json
+from framework.files import manifest, read_json, read_lines, write_json
 from framework.observers.heartbeat import Heartbeat
-from framework.observers.metrics import MetricsFile
-from framework.observers.saver import Saver, StopFlag
-from framework.observers.skips import SkipNotes
-from framework.paths import home
+from framework.observers.saver import StopFlag
 from framework.stagefile import Ancestor, EvaluationFile, StageFile, follow
-from framework.train.anchor import Anchors
-from framework.train.checkpoint import Checkpoints, Snapshot, seed_everything
 from framework.train.classify import kind_of, message_of
-from framework.train.engine import DeepSpeedEngine, start_process_group
+from framework.train.engine import start_process_group
 from framework.train.kernels import use_attention
-from framework.train.lm import DTYPES, materialise, save, trainable
-from framework.train.loader import Loader
-from framework.train.loop import Loop, NotFinite, Observer, Stopped
+from framework.train.lm import DTYPES, materialise
+from framework.train.loop import NotFinite, Stopped
 from framework.train.measure import measure
-from framework.train.module import StageModule
-from framework.train.reference import cache_key, reference
-from framework.train.reward_model import load_reward_model, save_reward_model
-from framework.train.watch import LossWatch
+from framework.train.reward_model import load_reward_model
+from framework.train.training import Rank, Training
 
 STOPPED = 75
 """Exit code of a worker that saved a checkpoint and left because it was asked to (EX_TEMPFAIL)."""
@@ -69,20 +57,15 @@ class Worker:
     """One rank of one order."""
 
     def __init__(self, order: StageFile | EvaluationFile) -> None:
-        self._folder = Path(order.folder)
         self._order = order
-        self._stop = StopFlag()
-        self._device = start_process_group(order.collective_seconds)
-        self._rank = dist.get_rank()
-        self._world = dist.get_world_size()
-        self._heartbeat = Heartbeat(self._folder, self._rank)
+        stop, device = StopFlag(), start_process_group(order.collective_seconds)
+        number, folder = dist.get_rank(), Path(order.folder)
+        self._rank = Rank(number, dist.get_world_size(), device, folder, Heartbeat(folder, number), stop)
         self._chat = ChatTokenizer.load(Path(order.model_dir))
-        self._seconds: dict[str, float] = {}
-        self._notes: list[str] = []
 
     def run(self) -> None:
         """Do what the order says and leave ``result.json``. Raises ``Stopped`` or ``NotFinite``."""
-        order = self._order
+        order, rank = self._order, self._rank
         evals: dict[str, Any] = {}
         totals: dict[str, Any] = {}
         if isinstance(order, EvaluationFile):
@@ -92,170 +75,64 @@ class Worker:
                 evals["before"] = self._evaluate(order.lineage, "evaluate the start")
             totals = self._train_once(order)
             if order.suites:
-                made = self._folder / "model"
+                made = rank.folder / "model"
                 lineage = follow(order.lineage, order.kind, order.adapter, made)
                 evals["after"] = self._evaluate(lineage, "evaluate", str(made) if order.objective.scores else "")
         peak = torch.tensor([float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)])
-        if self._device.type == "cuda":
-            peak = torch.tensor([float(torch.cuda.max_memory_reserved())], device=self._device)
+        if rank.device.type == "cuda":
+            peak = torch.tensor([float(torch.cuda.max_memory_reserved())], device=rank.device)
         dist.all_reduce(peak, op=dist.ReduceOp.MAX)
-        if self._rank == 0:
+        if rank.number == 0:
             result = {
                 **totals,
-                "seconds": round(self._seconds.get("train", 0.0) + self._seconds.get("reference", 0.0), 3),
-                "seconds_by_phase": {name: round(value, 3) for name, value in self._seconds.items()},
+                "seconds": round(rank.seconds.get("train", 0.0) + rank.seconds.get("reference", 0.0), 3),
+                "seconds_by_phase": {name: round(value, 3) for name, value in rank.seconds.items()},
                 "peak_memory_bytes": int(peak.item()),
-                "world_size": self._world,
-                "device": self._device.type,
+                "world_size": rank.world,
+                "device": rank.device.type,
                 "versions": {name: version(name) for name in _VERSIONS},
                 "evals": evals,
-                "notes": self._notes,
+                "notes": rank.notes,
             }
-            write_json(self._folder / "result.json", result)
+            write_json(rank.folder / "result.json", result)
         dist.barrier()
 
-    @contextlib.contextmanager
-    def _phase(self, name: str, shown: str = "") -> Generator[None]:
-        self._heartbeat.phase(shown or name)
-        began = time.perf_counter()
-        yield
-        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
-
     def _evaluate(self, lineage: list[Ancestor], shown: str, reward_model: str = "") -> dict[str, Any]:
+        rank = self._rank
         _hand_back_memory()
-        with self._phase("load", "load the model"):
+        with rank.phase("load", "load the model"):
             if reward_model:
                 model = load_reward_model(Path(reward_model), DTYPES[self._order.model.dtype])
             else:
                 model = materialise(Path(self._order.model_dir), lineage, self._order.model.dtype)
-            use_attention(model, self._order.model.attention, self._device)
-        with self._phase("evaluate", shown):
-            return measure(model, self._order.suites, self._chat, self._device, self._heartbeat, self._stop)
+            use_attention(model, self._order.model.attention, rank.device)
+        with rank.phase("evaluate", shown):
+            return measure(model, self._order.suites, self._chat, rank.device, rank.heartbeat, rank.stop)
 
     def _train_once(self, stage: StageFile) -> dict[str, Any]:
         """Train, unless an earlier worker has and was stopped while it measured the result."""
-        file, model = self._folder / "trained.json", self._folder / "model"
+        rank = self._rank
+        file, model = rank.folder / "trained.json", rank.folder / "model"
         known: list[Any] = [None]
-        if self._rank == 0:
+        if rank.number == 0:
             known[0] = _trained(file, model, stage.key)
         dist.broadcast_object_list(known, src=0)
         if known[0] is not None:
-            self._seconds |= known[0]["seconds"]
+            rank.seconds.update(known[0]["seconds"])
             return known[0]["totals"]
-        if self._rank == 0:
+        if rank.number == 0:
             shutil.rmtree(model, ignore_errors=True)  # of another attempt, and not what it wrote
-        totals = self._train(stage)
-        if self._rank == 0:
-            skipped = Counter(record["skipped"] for record in self._metrics() if "skipped" in record)
+        totals = Training(stage, rank).run()
+        if rank.number == 0:
+            metrics = read_lines(rank.folder / "metrics.jsonl")
+            skipped = Counter(record["skipped"] for record in metrics if "skipped" in record)
             totals |= {"skipped_steps": skipped.total(), "files": manifest(model)}
             if skipped:
                 told = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
-                self._notes.append(f"{skipped.total()} steps were skipped ({told})")
-            write_json(file, {"key": stage.key, "totals": totals, "seconds": self._seconds})
+                rank.notes.append(f"{skipped.total()} steps were skipped ({told})")
+            write_json(file, {"key": stage.key, "totals": totals, "seconds": rank.seconds})
         dist.barrier()
         return totals
-
-    def _metrics(self) -> list[dict[str, Any]]:
-        return read_lines(self._folder / "metrics.jsonl")
-
-    def _train(self, stage: StageFile) -> dict[str, Any]:
-        with self._phase("load", "load the model"):
-            seed_everything(stage.seed + self._rank)
-            model = trainable(stage, self._device)
-            packs = Packs.open(Path(stage.packs))
-            loader = Loader(packs, stage.micro_tokens, stage.stage.max_length, self._rank, self._world)
-            module = StageModule(model, stage.objective, packs.margins)
-        known = self._reference(stage, model, loader, packs) if stage.reference else None
-        with self._phase("load", "start the engine"):
-            model.train()
-            engine = DeepSpeedEngine(module, stage.engine, stage.stage, stage.model.dtype)
-            checkpoints = Checkpoints(self._folder / "checkpoints")
-            anchors = Anchors(stage.objective, engine, loader, known, self._device)
-            watch = LossWatch(stage.stage)
-            start = self._resume(stage, checkpoints, engine, anchors, watch)
-        minutes = stage.engine.checkpoint_minutes
-        told = partial(self._tell, stage)
-        state = engine.state()
-
-        def snapshot() -> Snapshot:
-            values = {"updates": state.updates(), "anchors": anchors.state(), "losses": watch.state()}
-            return Snapshot(state.gather(), values)
-
-        saver = Saver(checkpoints, snapshot, self._folder, minutes, self._stop, self._device, told)
-        observers: list[Observer] = [self._heartbeat, saver]
-        ids = packs.ids()
-
-        def rows(step: int) -> list[str]:
-            return [ids[unit] for unit in loader.units(step)]
-
-        if self._rank == 0:
-            observers = [MetricsFile(self._folder / "metrics.jsonl", start), SkipNotes(rows, told), *observers]
-        loop = Loop(engine, loader, stage.objective, stage.stage, stage.sources, known, anchors, watch, self._device)
-        with self._phase("train"):
-            try:
-                loop.run(start, observers)
-            except NotFinite as error:
-                error.rows = [ids[unit] for unit in error.units]
-                raise
-        with self._phase("save", "save the stage"), engine.whole():
-            if self._rank == 0:
-                if stage.objective.scores:
-                    save_reward_model(model, stage, self._folder / "model")
-                else:
-                    save(model, stage.adapter, Path(stage.model_dir), self._folder / "model")
-        dist.barrier()
-        steps = range(loader.steps)
-        return {
-            "steps": loader.steps,
-            "tokens": sum(loader.tokens(step) for step in steps),
-            "supervised_tokens": sum(int(loader.targets(step).sum()) for step in steps),
-        }
-
-    def _reference(self, stage: StageFile, model: PreTrainedModel, loader: Loader, packs: Packs) -> torch.Tensor:
-        assert stage.reference is not None
-        with self._phase("reference", "reference log-probabilities"):
-            key = cache_key(
-                model=stage.reference,
-                packs=Path(stage.packs).name,
-                micro_tokens=stage.micro_tokens,
-                dtype=stage.model.dtype,
-                adapter=stage.adapter.kind,
-                world=self._world,
-                exchanged=stage.objective.anchor == "mismatched",
-            )
-            folder = home() / "cache" / "reference" / key
-            exchanged = stage.objective.anchor == "mismatched"
-            return reference(model, loader, packs.units, self._device, folder, self._heartbeat.beat, exchanged)
-
-    def _resume(
-        self,
-        stage: StageFile,
-        checkpoints: Checkpoints,
-        engine: DeepSpeedEngine,
-        anchors: Anchors,
-        watch: LossWatch,
-    ) -> int:
-        found: list[Any] = [checkpoints.newest() if self._rank == 0 else None]
-        dist.broadcast_object_list(found, src=0)
-        step, wrong = found[0]
-        for problem in wrong:
-            self._tell(stage, "checkpoint_damaged", {"message": problem})
-        self._notes += [f"damaged checkpoint passed over: {problem}" for problem in wrong]
-        if step is None:
-            return 0
-        stored = checkpoints.open(step)
-        engine.state().spread(stored.tensor, stored.values["updates"])
-        anchors.restore(stored.values["anchors"])
-        watch.restore(stored.values["losses"])
-        stored.restore_generators(stage.seed)
-        self._tell(stage, "resumed", {"step": step, "world": self._world, "saved_by": stored.values["world"]})
-        return step
-
-    def _tell(self, stage: StageFile, event: str, fields: dict[str, Any]) -> None:
-        if self._rank == 0:
-            record = {"time": time.time(), "event": event, "stage": stage.label, **fields}
-            with contextlib.suppress(OSError):  # a full disk must not end a training that can go on
-                append_json(Path(stage.events), record)
 
 
 def _trained(file: Path, model: Path, key: str) -> dict[str, Any] | None:
