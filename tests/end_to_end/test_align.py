@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 
 from framework.compose import compose, groups
 from framework.plan import make_plan
+from tests.jobs import stop
 
 METHODS = groups()["align"]
 WITHOUT_REFERENCE = {"simpo", "cpo", "orpo", "sft"}
@@ -124,12 +123,7 @@ def test_a_stopped_run_keeps_the_shift_of_bco(
     assert ran.code == 0, ran
     process = start(*base, f"run_dir={runs['stopped']}", env=homes["stopped"])
     file = runs["stopped"] / "stages" / "1-align" / "metrics.jsonl"
-    while not file.exists() or len(file.read_text().splitlines()) < 4:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode == 143
+    stop(process, file, 4)
     assert 4 <= len(records(runs["stopped"])) < len(records(runs["whole"]))
     ran = train(*base, f"run_dir={runs['stopped']}", env=homes["stopped"])
     assert ran.code == 0, ran

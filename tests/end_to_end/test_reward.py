@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from framework.compose import compose
 from framework.errors import ConfigError
 from framework.plan import make_plan
+from tests.jobs import stop
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +103,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert ran.code == 0, ran
     process = start(*base, f"run_dir={runs['stopped']}", env=homes["stopped"])
     file = runs["stopped"] / "stages" / "1-reward" / "metrics.jsonl"
-    while not file.exists() or len(file.read_text().splitlines()) < 4:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode == 143
+    stop(process, file, 4)
     assert 4 <= len(metrics(runs["stopped"])) < len(metrics(runs["whole"]))
     ran = train(*base, f"run_dir={runs['stopped']}", env=homes["stopped"])
     assert ran.code == 0, ran

@@ -13,24 +13,18 @@ from typing import Any
 
 import pytest
 
+from tests import jobs
+
 INJECT = Path(__file__).parent / "inject"
-LABEL = "1-instruct"
 STEPS = 6
 TABLE = ("<!-- faults -->", "<!-- /faults -->")
 
 
 @dataclass
-class Job:
-    """One training of a few short steps in its own store."""
+class Job(jobs.Job):
+    """One training of a few short steps, to which a fault happens."""
 
-    arguments: list[str]
-    run: Path
-    home: Path
     environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        return self.run / "stages" / LABEL
 
     @property
     def turns(self) -> Path:
@@ -47,22 +41,6 @@ class Job:
 
     def happened(self) -> list[str]:
         return self.turns.read_text().splitlines() if self.turns.exists() else []
-
-    def command(self, *more: str) -> list[str]:
-        return [*self.arguments, f"run_dir={self.run}", *more]
-
-    def metrics(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
-
-    def weights(self) -> bytes:
-        return (self.folder / "model" / "adapter_model.safetensors").read_bytes()
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = (self.run / "events.jsonl").read_text().splitlines()
-        return [event for line in lines if (event := json.loads(line))["event"] == name]
-
-    def summary(self) -> dict[str, Any]:
-        return json.loads((self.run / "summary.json").read_text())
 
     def same(self, expected: Job) -> None:
         """Bitwise the weights of a run that nothing happened to, and metrics without a gap or a repeat."""

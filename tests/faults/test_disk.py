@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import LABEL, STEPS, Job
+from tests.jobs import LABEL
+
+from .conftest import STEPS, Job
 
 pytestmark = pytest.mark.faults
 

@@ -5,58 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.jobs import Job, talk
+
 STEPS = 120
-LABEL = "1-instruct"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training of many short steps in its own store."""
-
-    arguments: list[str]
-    run: Path
-    home: Path
-
-    @property
-    def folder(self) -> Path:
-        return self.run / "stages" / LABEL
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {"TRIPTYCH_HOME": str(self.home)}
-
-    def command(self) -> list[str]:
-        return [*self.arguments, f"run_dir={self.run}"]
-
-    def metrics(self) -> list[dict[str, Any]]:
-        file = self.folder / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-    def weights(self) -> bytes:
-        return (self.folder / "model" / "adapter_model.safetensors").read_bytes()
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.run / "events.jsonl").read_text().splitlines()]
-
-    def wait(self, process: subprocess.Popen[str], steps: int) -> None:
-        """Until so many steps are done."""
-        deadline = time.monotonic() + 120
-        while not (self.folder / "metrics.jsonl").exists() or len(self.metrics()) < steps:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def worker(self) -> int:
-        return int(json.loads((self.folder / "heartbeat-0.json").read_text())["pid"])
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +22,7 @@ def new_job(
     tmp_path_factory: pytest.TempPathFactory, new_home: Callable[[], Path], write_rows: Any
 ) -> Callable[[], Job]:
     folder = tmp_path_factory.mktemp("resume")
-    rows = [
-        {"instruction": f"Question {n} about case {n % 7}?", "response": f"By rule {n % 5} it holds."}
-        for n in range(300)
-    ]
-    file = write_rows(folder / "talk.jsonl", rows)
+    file = write_rows(folder / "talk.jsonl", talk())
     arguments = [
         "model=tiny",
         "stage=instruct",
@@ -134,7 +88,7 @@ def test_a_stopped_run_goes_on(
     assert not (job.folder / "stage.json").exists()
     ran = train(*job.command(), env=job.env)
     assert ran.code == 0, ran
-    resumed = [event["step"] for event in job.events() if event["event"] == "resumed"]
+    resumed = [event["step"] for event in job.events("resumed")]
     assert resumed == [reached], "a stop saves before it leaves: no step is lost"
     same(job, uninterrupted)
 
@@ -146,7 +100,7 @@ def test_a_killed_worker_is_started_again(new_job: Callable[[], Job], uninterrup
     os.kill(job.worker(), signal.SIGKILL)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, (out, err)
-    (failed,) = [event for event in job.events() if event["event"] == "workers_failed"]
+    (failed,) = job.events("workers_failed")
     assert failed["kind"] == "signal" and "SIGKILL" in failed["message"] and "SIGKILL" in out
     same(job, uninterrupted)
 
