@@ -14,7 +14,7 @@ import torch.distributed as dist
 from transformers import PreTrainedModel
 
 from framework.data.packs import Packs
-from framework.files import append_json
+from framework.files import append_json, new_folder
 from framework.observers.heartbeat import Heartbeat
 from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
@@ -165,7 +165,9 @@ class Training:
 
 
 def _save(model: PreTrainedModel, stage: StageFile, folder: Path) -> None:
-    if stage.objective.scores:
-        save_reward_model(model, stage, folder)
-    else:
-        save(model, stage.adapter, Path(stage.model_dir), folder)
+    """Into a folder that appears when it is whole: a disk that is full leaves no half of a model."""
+    with new_folder(folder) as apart:
+        if stage.objective.scores:
+            save_reward_model(model, stage, apart)
+        else:
+            save(model, stage.adapter, Path(stage.model_dir), apart)

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.jobs import LABEL
-
 from .conftest import STEPS, Job
 
 pytestmark = pytest.mark.faults
@@ -151,13 +149,13 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
 def test_a_model_that_is_damaged_is_not_called_finished(
     uninterrupted: Job, train: Any, promise: Any, tmp_path: Path
 ) -> None:
-    """Store and run directory hold the same file: both are noticed, and the stage is trained again."""
-    with promise("damaged model", "one bit flipped in store and run_dir"):
+    """Store and run directory share one file: that it is damaged is noticed, and the stage is trained again."""
+    with promise("damaged model", "one bit flipped in the file that store and run_dir share"):
         subprocess.run(["cp", "-a", str(uninterrupted.run), str(uninterrupted.home), str(tmp_path)], check=True)
         job = Job(uninterrupted.arguments, tmp_path / uninterrupted.run.name, tmp_path / uninterrupted.home.name)
         (stored,) = (job.home / "store" / "stages").glob("*/model/adapter_model.safetensors")
+        assert stored.samefile(job.folder / "model" / "adapter_model.safetensors")
         flip(stored)
-        flip(job.run / "stages" / LABEL / "model" / "adapter_model.safetensors")
         ran = train(*job.command(), env=job.env)
         assert ran.code == 0 and "is damaged; training it again" in ran.out, ran
         job.same(uninterrupted)
