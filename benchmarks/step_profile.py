@@ -119,8 +119,9 @@ def report(order: StageFile, model: ModelFiles, watch: Watch) -> None:
     assert watch.profiler is not None
     shape = Shape.of(model.config)
     rate = rate_of_products((1024, shape.hidden, shape.intermediate), order.model.dtype)
-    passes = 6 if order.adapter.trains_all else 4
-    needed = passes * shape.block_parameters * watch.tokens + 4 * shape.hidden * shape.vocabulary * watch.targets
+    # Forward 2, gradients of activations 2, of trained weights 2 more; below the trained blocks there is no way back.
+    back = order.adapter.trained_layers(shape.layers) / shape.layers * (4 if order.adapter.trains_all else 2)
+    needed = (2 + back) * shape.block_parameters * watch.tokens + 4 * shape.hidden * shape.vocabulary * watch.targets
     spent = dict.fromkeys([*KINDS, "everything else"], 0.0)
     for event in watch.profiler.key_averages():
         kind = next((kind for kind, names in KINDS.items() if event.key.startswith(names)), "everything else")

@@ -145,8 +145,6 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
     if problems:
         raise ConfigError(problems)
     model = resolve(config.model)
-    shape = Shape.of(model.config)
-    problems += _too_many_layers(composed, shape)
     prepared: list[Prepared] = []
     took: list[float] = []
     for kind in config.stage.order:
@@ -160,6 +158,7 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
     if problems:
         raise ConfigError(problems)
     store = Store()
+    shape = Shape.of(model.config)
     stages: list[StagePlan] = []
     parent = model.fingerprint
     for index, (kind, data, seconds) in enumerate(zip(config.stage.order, prepared, took, strict=True), start=1):
@@ -210,17 +209,6 @@ def _nothing_to_train_on(stage: StagePlan) -> Problem:
     said = "; ".join(f"{count:,} x {reason}" for reason, count in reasons.items())
     fix = f"the stage trains on rows of kind {' or '.join(sorted(TRAINABLE[stage.objective.rows]))}"
     return Problem(f"data.{stage.kind}.sources", f"no row can be trained on: {said}", fix)
-
-
-def _too_many_layers(composed: Composed, shape: Shape) -> list[Problem]:
-    """An adapter of more blocks than the model has."""
-    try:
-        composed.config.adapter.trained_layers(shape.layers)
-    except ValueError as error:
-        path = "adapter.last_layers"
-        fix = f"set {path} to at most {shape.layers}, or leave it out"
-        return [Problem(path, str(error), fix, composed.origin(path))]
-    return []
 
 
 def _without_margins(config: Config, kind: Kind, prepared: Prepared) -> list[Problem]:

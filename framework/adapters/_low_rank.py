@@ -21,15 +21,6 @@ class LowRank(Adapter):
     targets: str | list[str] = "all-linear"
     """Names of the layers to adapt, or ``all-linear`` (every linear layer but the output head)."""
 
-    last_layers: PositiveInt | None = None
-    """Adapt so many of the last blocks alone, or every block. What lies below them needs no backward pass."""
-
-    def trained_layers(self, layers: int) -> int:
-        """``last_layers``, or all of them. Raises ``ValueError`` where the model has fewer."""
-        if self.last_layers is not None and self.last_layers > layers:
-            raise ValueError(f"the model has {layers} layers, not {self.last_layers}")
-        return self.last_layers or layers
-
     def variant(self) -> dict[str, Any]:
         """The arguments of ``LoraConfig`` that make this variant."""
         return {}
@@ -40,19 +31,18 @@ class LowRank(Adapter):
         from peft import LoraConfig, get_peft_model
         from torch import nn
 
-        targets, adapted = self.targets, None
-        if self.last_layers is not None:
-            layers = int(model.config.num_hidden_layers)
-            adapted = list(range(layers - self.trained_layers(layers), layers))
-            if targets == "all-linear":  # PEFT knows this word for whole models alone
-                linear = [name.split(".") for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
-                targets = sorted({parts[-1] for parts in linear if any(part.isdecimal() for part in parts)})
+        targets = self.targets
+        layers = int(model.config.num_hidden_layers)
+        if self.upper < 1:  # PEFT knows "all-linear" for whole models alone
+            chosen = [targets] if isinstance(targets, str) else targets
+            linear = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
+            wanted = [name for name in linear if "all-linear" in chosen or name.rpartition(".")[2] in chosen]
+            targets = [name for name in wanted if self.trains(name, layers)]
         config = LoraConfig(
             r=self.r,
             lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT divides by r, any number serves
             lora_dropout=self.dropout,
             target_modules=targets,
-            layers_to_transform=adapted,
             # With a score as its head, a model's head is trained and saved whole beside the factors.
             task_type="SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM",
             **self.variant(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
 from framework.registry import Component
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ class Adapter(Component):
     folder: ClassVar[str] = "adapters"
     between: Literal["merge", "continue"] = "merge"
     """Between stages: merge into the weights and start afresh, or go on with the same adapter."""
+    upper: float = Field(default=1.0, gt=0, le=1)
+    """Share of the blocks, counted from the last, that are trained. What lies below them needs no backward pass."""
 
     @property
     def trains_all(self) -> bool:
@@ -29,8 +33,13 @@ class Adapter(Component):
         return False
 
     def trained_layers(self, layers: int) -> int:
-        """How many of the model's last blocks hold something that is trained."""
-        return layers
+        """How many of a model's last blocks hold something that is trained: at least one."""
+        return max(1, round(self.upper * layers))
+
+    def trains(self, name: str, layers: int) -> bool:
+        """Whether a module or weight is in one of those blocks: the first number in its name is its block."""
+        block = next((int(part) for part in name.split(".") if part.isdecimal()), -1)
+        return block >= layers - self.trained_layers(layers)
 
     @abstractmethod
     def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:

@@ -21,12 +21,16 @@ class Full(Adapter):
         return True
 
     def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
-        """All parameters take part."""
-        return model.requires_grad_(True)
+        """All parameters take part, or those of the upper blocks alone."""
+        layers = int(model.config.num_hidden_layers)
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(self.upper == 1 or self.trains(name, layers))
+        return model
 
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
-        """All of them."""
-        return total
+        """All of them, or those of the upper blocks: attention, feed-forward and two norms."""
+        block = 2 * hidden**2 + 2 * hidden * kv_hidden + 3 * hidden * intermediate + 2 * hidden
+        return total if self.upper == 1 else self.trained_layers(layers) * block
 
 
 COMPONENT = Full

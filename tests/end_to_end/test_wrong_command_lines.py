@@ -80,7 +80,7 @@ CONFIGURATION = {
     "bound": Wrong(["stage.instruct.warmup=1.0"], ["stage.instruct.warmup", "less than 1"]),
     "zero": Wrong(["engine.zero=4"], ["engine.zero", "0, 1, 2 or 3"]),
     "weight": Wrong(["data.domain.mix.temperature=0"], ["data.domain.mix.temperature", "greater than 0"]),
-    "layers": Wrong(["adapter.last_layers=3"], ["adapter.last_layers", "the model has 2 layers, not 3", "at most 2"]),
+    "upper": Wrong(["adapter.upper=15"], ["adapter.upper", "less than or equal to 1"]),
     "rank": Wrong(["adapter.r=0"], ["adapter.r", "greater than 0"]),
     "beta": Wrong(["align.beta=0"], ["align.beta", "greater than 0"]),
     "seed": Wrong(["seed=-3"], ["seed", "greater than or equal to 0"]),
@@ -122,7 +122,7 @@ CONFIGURATION = {
         ["data.align.mix.weights.safty", "did you mean 'safety'"],
     ),
     "no weight": Wrong(
-        ["data.align.mix.weights.law=0.3"], ["data.align.mix.weights", "'style' has no weight", "set data"]
+        ["~data.align.mix.weights.style"], ["data.align.mix.weights", "'style' has no weight", "set data"]
     ),
     "no mix": Wrong(
         ["data.align.mix.weights={law: 0, style: 0, safety: 0}"], ["data.align.mix.weights", "positive weight"]

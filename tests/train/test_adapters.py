@@ -317,10 +317,10 @@ def test_untouched_weights_are_those_of_the_base(setting: Setting) -> None:
         assert torch.equal(weight, merged[name]) == ("q_proj" not in name), name
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ADAPTERS if kind != "full"])
+@pytest.mark.parametrize("kind", ADAPTERS)
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_the_last_layers_alone_are_adapted(setting: Setting, kind: str, checkpointing: bool) -> None:
-    order = setting.order(kind, last_layers=1).model_copy(update={"checkpointing": checkpointing})
+def test_the_upper_blocks_alone_are_trained(setting: Setting, kind: str, checkpointing: bool) -> None:
+    order = setting.order(kind, upper=0.5).model_copy(update={"checkpointing": checkpointing})
     model = trainable(order, setting.device)
     config = inner(model).config
     last = config.num_hidden_layers - 1
@@ -334,7 +334,16 @@ def test_the_last_layers_alone_are_adapted(setting: Setting, kind: str, checkpoi
         layer.register_forward_hook(lambda layer, given, made: differentiated.append(made.requires_grad))
     expected = plain_losses(order, trainable(order, setting.device))
     assert engine_losses(order, wrap(order, model, Engine())) == pytest.approx(expected, abs=1e-5)
-    assert differentiated[: last + 1] == [False] * last + [True], "layers below the first adapter need no gradients"
+    assert differentiated[: last + 1] == [False] * last + [True], "blocks below the trained ones need no gradients"
+
+
+@pytest.mark.parametrize("names", [["q_proj"], ["q_proj", "down_proj"]])
+def test_named_layers_of_the_upper_blocks(setting: Setting, names: list[str]) -> None:
+    model = trainable(setting.order("lora", upper=0.5, targets=names), setting.device)
+    last = inner(model).config.num_hidden_layers - 1
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad and "lora_A" in name]
+    assert len(trained) == len(names)
+    assert all(f"layers.{last}." in name and any(own in name for own in names) for name in trained)
 
 
 @pytest.mark.parametrize("kind", ["lora", "qlora", "full"])
