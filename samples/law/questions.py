@@ -10,19 +10,7 @@ from samples.rows import Row
 from samples.world.model import Fact, Kind, Topic, World
 from samples.world.speech import Speaker
 
-_NAMES, _CONFUSED = 2, 5
-QA_WORDINGS = {
-    Kind.OFFICE: _NAMES,
-    Kind.DEADLINE: _CONFUSED,
-    Kind.FEE: _CONFUSED,
-    Kind.PENALTY: _CONFUSED,
-    Kind.COURT: _NAMES,
-    Kind.EXEMPT: _CONFUSED,
-    Kind.ROLL: _NAMES,
-    Kind.TERM: _NAMES,
-}
-"""How often a fact is asked in each form. A model takes the amounts, spans of time, punishments and trades of one act
-for those of another, so these are asked more often than names that stand for themselves."""
+QA_WORDINGS = 3
 QA_TURNS = 5
 BRIEFLY = ("Briefly:", "In a few words:", "Short answer, please.", "Just the essential:")
 CHOICE_GROUPS, CHOICE_PAIRS = 40, 40
@@ -34,10 +22,8 @@ def qa_rows(world: World, seed: int) -> list[Row]:
     speaker = Speaker(world, f"qa-{seed}")
     asked: list[tuple[Topic, Row, Row]] = []
     full, brief = read_sections("law/qa"), read_sections("law/brief")
-    for turn in range(max(QA_WORDINGS.values())):
+    for turn in range(QA_WORDINGS):
         for place, fact in enumerate(world.facts):
-            if turn >= QA_WORDINGS[fact.kind]:
-                continue
             slots = speaker.about(fact.act, fact.value)
             question, answer = split_pair(full[fact.kind][(place + turn) % len(full[fact.kind])])
             exchange = _turn("user", speaker.say(question, slots)), _turn("assistant", speaker.say(answer, slots))

@@ -122,7 +122,7 @@ CONFIGURATION = {
         ["data.align.mix.weights.safty", "did you mean 'safety'"],
     ),
     "no weight": Wrong(
-        ["~data.align.mix.weights.style"], ["data.align.mix.weights", "'style' has no weight", "set data"]
+        ["data.align.mix.weights.law=0.3"], ["data.align.mix.weights", "'style' has no weight", "set data"]
     ),
     "no mix": Wrong(
         ["data.align.mix.weights={law: 0, style: 0, safety: 0}"], ["data.align.mix.weights", "positive weight"]
