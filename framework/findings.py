@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from framework.schema import Config, Kind
 
 _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "info": 2}
-_VERSION = 2
+_VERSION = 3
 """Raised when the same rows and thresholds give other findings."""
 
 

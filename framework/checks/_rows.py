@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 SHOWN = 3
 """Rows that a finding shows."""
+_ASKED = ("prompt", "question", "text")
+"""Fields of suites' items that hold what the model is shown."""
+
+
+def asked(item: Any) -> str:
+    """What an item of a suite shows the model."""
+    return next((str(getattr(item, name)) for name in _ASKED if hasattr(item, name)), "")
 
 
 def examples(profiles: dict[str, Profile], rows: Iterable[tuple[str, int]]) -> tuple[str, ...]:

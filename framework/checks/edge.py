@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from framework.checks._rows import examples, labelled, where
+from framework.checks._rows import asked, examples, labelled, where
 from framework.checks.base import Check, Finding, Subject
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Edge(Check):
     """Share of instruct rows that ask back or say that the answer cannot be known: as many as REFUSAL asks for, 100 in
     20,000, since both are habits of declining to answer."""
     long: int = Field(default=128, ge=1)
-    """Words from which a prompt is a long one: about a page's third."""
+    """Words from which a prompt is a long one: about a page's third. Where suites measure instruct, no more than their
+    longest prompt has."""
     min_exceptions: float = Field(default=0.02, ge=0, le=1)
     """Share of domain rows that state an exception or a condition; one in fifty."""
     min_slice: int = Field(default=5, ge=1)
@@ -58,10 +59,10 @@ class Edge(Check):
             profiles = subject.profiles.of(stage)
             if sum(profile.rows for profile in profiles.values()) < self.min_rows:
                 continue
-            yield from self._instruct(profiles) if stage == "instruct" else self._domain(subject, profiles)
+            yield from self._instruct(subject, profiles) if stage == "instruct" else self._domain(subject, profiles)
             yield from self._slices(stage, profiles)
 
-    def _instruct(self, profiles: dict[str, Profile]) -> Iterator[Finding]:
+    def _instruct(self, subject: Subject, profiles: dict[str, Profile]) -> Iterator[Finding]:
         total = sum(profile.rows for profile in profiles.values())
         edges = {name: _is_edge(profile) for name, profile in profiles.items()}
         count = sum(int(mask.sum()) for mask in edges.values())
@@ -74,9 +75,10 @@ class Edge(Check):
             shown = examples(profiles, where(profiles, edges))
             yield Finding(self.code, "warning", "instruct", message, fix, round(count / total, 5), shown)
         longest = max(int(profile.counts("prompt_words").max(initial=0)) for profile in profiles.values())
-        if longest < self.long:
+        long = min(self.long, _longest_asked(subject) or self.long)
+        if longest < long:
             message = f"the longest prompt has {longest} words: long inputs are not practised"
-            fix = f"add tasks on texts of {self.long} words and more, if users will bring them"
+            fix = f"add tasks on texts of {long} words and more, if users will bring them"
             yield Finding(self.code, "info", "instruct", message, fix, float(longest))
 
     def _domain(self, subject: Subject, profiles: dict[str, Profile]) -> Iterator[Finding]:
@@ -110,6 +112,14 @@ class Edge(Check):
             fix = f"add rows of {', '.join(thin[:5])}"
             measured = float(min(rows[name] for name in thin))
             yield Finding(self.code, "warning", stage, f"{message}: {_named(thin, rows)}", fix, measured)
+
+
+def _longest_asked(subject: Subject) -> int:
+    """Words of the longest prompt in the suites that measure instruct; 0 without such suites."""
+    from framework.profile.words import words
+
+    suites = [suite for suite in subject.config.eval.suites.values() if suite.measures == "instruct"]
+    return max((len(words(asked(item))) for suite in suites for item in suite.load()), default=0)
 
 
 def _is_edge(profile: Profile) -> NDArray[np.bool_]:

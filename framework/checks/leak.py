@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from framework.checks._rows import examples
+from framework.checks._rows import asked, examples
 from framework.checks.base import Check, Finding, Subject
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from framework.profile.columns import Profile
-
-_ASKED = ("prompt", "question", "text")
-"""Fields of suites' items that hold what the model is shown."""
 
 
 class Leak(Check):
@@ -72,7 +69,7 @@ class Leak(Check):
 
         found: dict[int, dict[int, NDArray[np.uint64]]] = {}
         for place, item in enumerate(items):
-            numbers = hashed(words(_shown(item)))
+            numbers = hashed(words(asked(item)))
             length = min(self.run, len(numbers))
             if length >= self.min_words:
                 found.setdefault(length, {})[place] = np.unique(runs(numbers, length))
@@ -107,11 +104,6 @@ class Leak(Check):
             leaked += [key for key, runs in held.items() if len(runs) >= needed[key[0]]]
         rank = {(name, length): at for name, lengths in wanted.items() for at, length in enumerate(lengths)}
         yield from sorted(leaked, key=lambda found: rank[found[0][1], found[0][0]])
-
-
-def _shown(item: Any) -> str:
-    """What an item shows the model."""
-    return next((str(getattr(item, name)) for name in _ASKED if hasattr(item, name)), "")
 
 
 COMPONENT = Leak

@@ -114,6 +114,27 @@ def test_requests_that_lack_something(tmp_path: Path) -> None:
         assert not warned(findings(Edge(), "instruct", written(tmp_path / "b.jsonl", rows)))
 
 
+def test_long_prompts_are_missed_where_they_may_come(tmp_path: Path) -> None:
+    rng = random.Random(8)
+    rows = written(tmp_path / "a.jsonl", [asked(rng, slice="ambiguous") for _ in range(60)])
+
+    def told(*more: str) -> list[str]:
+        return [f.fix for f in findings(Edge(), "instruct", rows, more=["eval=none", *more]) if f.level == "info"]
+
+    (unknown,) = told()
+    assert "of 128 words and more" in unknown
+
+    def suite(words: int, measures: str) -> str:
+        path = written(tmp_path / "suite.jsonl", [{"id": "1", "prompt": "word " * words, "expect": "comply"}])
+        return f"++eval.suites.mine={{kind: refusal, measures: {measures}, path: {path}}}"
+
+    assert not told(suite(10, "instruct"))
+    assert told(suite(10, "align")) == [unknown]
+    assert told(suite(200, "instruct")) == [unknown]
+    (fix,) = told(suite(40, "instruct"))
+    assert "of 40 words and more" in fix
+
+
 def test_slices_with_hardly_a_row(tmp_path: Path) -> None:
     rng = random.Random(2)
     rows = [asked(rng, slice="ambiguous") for _ in range(60)] + [asked(rng, slice="dates") for _ in range(4)]
