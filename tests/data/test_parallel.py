@@ -138,8 +138,10 @@ def test_helpers_serve_again_within_a_block_and_end_with_it() -> None:
 def test_helpers_end_with_their_driver(how: signal.Signals) -> None:
     code = """
 import itertools
+import signal
 from framework.data.parallel import in_order
 from tests.data.test_parallel import telling
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 for pid in in_order(telling, itertools.count(), 2):
     print(pid, flush=True)
 """
