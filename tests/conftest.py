@@ -119,3 +119,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of whole runs first: one that came last would keep one worker busy and the others waiting."""
     first = ("end_to_end", "launchers", "train", "faults")
     items.sort(key=lambda item: item.path.parent.name not in first)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was counted of faults; a hook in a folder's own conftest is not loaded by the process that hears of all."""
+    from tests.faults.table import write_table
+
+    write_table(terminalreporter)

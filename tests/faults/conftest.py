@@ -17,7 +17,6 @@ from tests import jobs
 
 INJECT = Path(__file__).parent / "inject"
 STEPS = 6
-TABLE = ("<!-- faults -->", "<!-- /faults -->")
 
 
 @dataclass
@@ -137,28 +136,3 @@ def promise(request: pytest.FixtureRequest) -> Any:
             request.node.user_properties.append(("fault", record))
 
     return count
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The table, and into the document that TRIPTYCH_FAULT_TABLE names, between its marks."""
-    counted: dict[tuple[str, str], list[int]] = {}
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.getreports(outcome):
-            for name, value in report.user_properties if report.when == "call" else ():
-                if name == "fault":
-                    sums = counted.setdefault((value[0], value[1]), [0, 0])
-                    sums[0] += value[2]
-                    sums[1] += value[3]
-    if not counted:
-        return
-    lines = ["| fault | how it is made to happen | tried | kept |", "|---|---|---|---|"]
-    lines += [f"| {fault} | {how} | {tried} | {kept} |" for (fault, how), (tried, kept) in sorted(counted.items())]
-    tried, kept = (sum(sums[place] for sums in counted.values()) for place in (0, 1))
-    lines.append(f"| all | | {tried} | {kept} |")
-    terminalreporter.write_line("\n".join(lines))
-    if document := os.environ.get("TRIPTYCH_FAULT_TABLE"):
-        path = Path(document)
-        before, _, rest = path.read_text(encoding="utf-8").partition(TABLE[0])
-        _, _, after = rest.partition(TABLE[1])
-        table = "\n".join(lines)
-        path.write_text(f"{before}{TABLE[0]}\n\n{table}\n\n{TABLE[1]}{after}", encoding="utf-8")
