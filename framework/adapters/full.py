@@ -21,10 +21,10 @@ class Full(Adapter):
         return True
 
     def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
-        """All parameters take part, or those of the upper blocks alone."""
+        """All parameters take part, or those of the upper blocks alone, with a reward model's head."""
         layers = int(model.config.num_hidden_layers)
         for name, weight in model.named_parameters():
-            weight.requires_grad_(self.upper == 1 or self.trains(name, layers))
+            weight.requires_grad_(self.upper == 1 or self.trains(name, layers) or name.startswith("score."))
         return model
 
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:

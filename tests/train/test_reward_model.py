@@ -231,6 +231,16 @@ def test_a_pair_without_a_margin_has_none(small_model: Path, tmp_path: Path) -> 
     assert without.margins is None and without.directory != packs.directory
 
 
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_the_head_is_trained_with_the_upper_blocks(small_model: Path, tmp_path: Path, kind: str) -> None:
+    stage = order(small_model, tmp_path, kind)
+    upper = stage.model_copy(update={"adapter": stage.adapter.model_copy(update={"upper": 0.5})})
+    model = trainable(upper, torch.device("cpu"))
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert any("score" in name for name in trained)
+    assert any("layers.1." in name for name in trained) and not any("layers.0." in name for name in trained)
+
+
 def test_the_head_depends_on_the_seed_alone(small_model: Path, tmp_path: Path) -> None:
     heads: list[Tensor] = []
     for seed, noise in ((7, 1), (7, 2), (8, 1)):
