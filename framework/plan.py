@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -145,51 +145,10 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
     if problems:
         raise ConfigError(problems)
     model = resolve(config.model)
-    prepared: list[Prepared] = []
-    took: list[float] = []
-    for kind in config.stage.order:
-        began = time.perf_counter()
-        try:
-            prepared.append(prepare(_request(composed, kind, model.directory), progress))
-            took.append(time.perf_counter() - began)
-            problems += _without_margins(config, kind, prepared[-1])
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    store = Store()
-    shape = Shape.of(model.config)
-    stages: list[StagePlan] = []
-    parent = model.fingerprint
-    for index, (kind, data, seconds) in enumerate(zip(config.stage.order, prepared, took, strict=True), start=1):
-        settings = _settings(config, kind)
-        objective = config.objective(kind)
-        micro = settings.batch.micro_tokens or micro_tokens(settings)
-        cost, checkpointing = estimate(config, shape, settings, data, micro)
-        inputs = stage_inputs(config, kind, settings, objective, data.fingerprint, parent, micro)
-        key = stage_key(inputs)
-        stages.append(
-            StagePlan(
-                index=index,
-                kind=kind,
-                key=key,
-                inputs=inputs,
-                parent=parent,
-                reused=store.has(key),
-                settings=settings,
-                objective=objective,
-                adapter=config.adapter.kind,
-                prepared=data,
-                estimate=cost,
-                micro_tokens=micro,
-                checkpointing=checkpointing,
-                prepare_seconds=seconds,
-            )
-        )
-        if kind != "reward":  # a reward model is beside the policy: what follows starts from the policy before it
-            parent = key
+    prepared = _prepare_all(composed, model, progress)
+    stages = list(_stage_plans(config, model, prepared))
     suites = evaluation_key(config.eval.suites)
-    by_kind = dict(zip(config.stage.order, prepared, strict=True))
+    by_kind: dict[Kind, Prepared] = {kind: data for kind, (data, _) in prepared.items()}
     memory: dict[Kind, int] = {stage.kind: stage.estimate.memory_bytes for stage in stages}
     findings = judge(config, model, by_kind, config.stage.order, suites, progress, memory)
     explained = {finding.stage for finding in findings if finding.level == "error"}
@@ -199,6 +158,61 @@ def make_plan(composed: Composed, progress: Progress) -> Plan:
     measured: dict[Kind, str] = {kind: evaluation_key(config.suites_of(kind)) for kind in config.stage.order}
     whole = plan_key([stage.key for stage in stages], "+".join(dict.fromkeys(measured.values())))
     return Plan(composed, model, whole, measured, stages, findings)
+
+
+def _prepare_all(composed: Composed, model: ModelFiles, progress: Progress) -> dict[Kind, tuple[Prepared, float]]:
+    """Each stage's data in the order of the stages, with the seconds that it took.
+
+    Raises ``ConfigError`` with the problems of all stages.
+    """
+    problems: list[Problem] = []
+    prepared: dict[Kind, tuple[Prepared, float]] = {}
+    for kind in composed.config.stage.order:
+        began = time.perf_counter()
+        try:
+            data = prepare(_request(composed, kind, model.directory), progress)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        prepared[kind] = data, time.perf_counter() - began
+        problems += _without_margins(composed.config, kind, data)
+    if problems:
+        raise ConfigError(problems)
+    return prepared
+
+
+def _stage_plans(
+    config: Config, model: ModelFiles, prepared: Mapping[Kind, tuple[Prepared, float]]
+) -> Iterator[StagePlan]:
+    """The stages in order, each with its key and what it starts from."""
+    store = Store()
+    shape = Shape.of(model.config)
+    parent = model.fingerprint
+    for index, (kind, (data, seconds)) in enumerate(prepared.items(), start=1):
+        settings = _settings(config, kind)
+        objective = config.objective(kind)
+        micro = settings.batch.micro_tokens or micro_tokens(settings)
+        cost, checkpointing = estimate(config, shape, settings, data, micro)
+        inputs = stage_inputs(config, kind, settings, objective, data.fingerprint, parent, micro)
+        key = stage_key(inputs)
+        yield StagePlan(
+            index=index,
+            kind=kind,
+            key=key,
+            inputs=inputs,
+            parent=parent,
+            reused=store.has(key),
+            settings=settings,
+            objective=objective,
+            adapter=config.adapter.kind,
+            prepared=data,
+            estimate=cost,
+            micro_tokens=micro,
+            checkpointing=checkpointing,
+            prepare_seconds=seconds,
+        )
+        if kind != "reward":  # a reward model is beside the policy: what follows starts from the policy before it
+            parent = key
 
 
 def _nothing_to_train_on(stage: StagePlan) -> Problem:
