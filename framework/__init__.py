@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Semantic version of what determines a stage's weights.
 
 It is part of every stage key. Raise it whenever a change of the code changes the weights that a plan trains to, so

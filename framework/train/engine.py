@@ -91,7 +91,8 @@ class DeepSpeedEngine:
         decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
         plain = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": stage.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        fused = torch.cuda.is_available() and not engine.offload
+        # One pass over weights and state. With offload they are not yet where the optimizer will find them.
+        fused = not (torch.cuda.is_available() and engine.offload)
         optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]], lr=stage.lr, betas=stage.betas, fused=fused
         )

@@ -13,6 +13,8 @@ REGISTERS = ("statute", "commentary", "case", "clerk", "faq", "clause", "bulleti
 HEAD_TELLINGS, TAIL_TELLINGS = 10, 7
 """How often each fact of an act is told: the registers in turn, each time in the next of their wordings."""
 FACTS_PER_DOCUMENT = 3
+ENDINGS = 3
+"""One document in so many has an ending; in the others the law itself is the last word."""
 AREAS = ("contracts", "litigation", "regulation", "statutes", "procedure")
 
 
@@ -33,28 +35,30 @@ def domain_documents(world: World, seed: int) -> dict[str, list[Row]]:
     speaker = Speaker(world, f"documents-{seed}")
     registers = {name: Register(name, speaker.rng) for name in REGISTERS}
     rows: dict[str, list[Row]] = {area: [] for area in AREAS}
+    ends = cycle(range(ENDINGS))
     for position, act in enumerate(world.acts):
         used = HEAD_TELLINGS if act.topic.head else TAIL_TELLINGS
         names = [REGISTERS[(position + step) % len(REGISTERS)] for step in range(used)]
         for name in names:
             for facts in _groups(world.of(act), speaker.rng):
-                text = compose(act, facts, registers[name], speaker)
+                text = compose(act, facts, registers[name], speaker, ends=next(ends) == 0)
                 rows[act.topic.area].append({"text": text, "topic": act.topic.name, "area": act.topic.area})
     for area in AREAS:
         speaker.rng.shuffle(rows[area])
     return rows
 
 
-def compose(act: Act, facts: tuple[Fact, ...], register: Register, speaker: Speaker) -> str:
-    """One document: an opening, the facts, an ending."""
+def compose(act: Act, facts: tuple[Fact, ...], register: Register, speaker: Speaker, ends: bool = True) -> str:
+    """One document: an opening, the facts, and an ending where it has one."""
     slots = speaker.about(act)
     opening = speaker.say(register.next("open"), slots)
-    ending = speaker.say(register.next("close"), slots)
     body: list[str] = []
     for place, fact in enumerate(facts, start=1):
         fact_slots = {**slots, "value": fact.value, "n": str(place)}
         body.append(speaker.say(register.next(fact.kind), fact_slots))
-    return " ".join([opening, *body, ending])
+    if ends:
+        body.append(speaker.say(register.next("close"), slots))
+    return " ".join([opening, *body])
 
 
 def _groups(facts: tuple[Fact, ...], rng: random.Random) -> Iterator[tuple[Fact, ...]]:

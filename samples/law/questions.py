@@ -11,9 +11,9 @@ from samples.world.model import Fact, Kind, Topic, World
 from samples.world.speech import Speaker
 
 QA_WORDINGS = 3
-QA_TURNS = 5
+QA_TURNS = 3
 BRIEFLY = ("Briefly:", "In a few words:", "Short answer, please.", "Just the essential:")
-CHOICE_GROUPS, CHOICE_PAIRS = 40, 40
+CHOICE_GROUPS, CHOICE_PAIRS = 34, 34
 EXACT_ROWS, TEXT_ROWS, DEPLOYMENT_ROWS = 30, 16, 80
 
 

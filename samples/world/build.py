@@ -9,8 +9,8 @@ from samples.world.model import Act, Fact, Kind, Topic, World
 
 AREA_SHARES = {"contracts": 0.26, "litigation": 0.2, "regulation": 0.22, "statutes": 0.18, "procedure": 0.14}
 TOPIC_SHARES = (0.34, 0.26, 0.2, 0.12, 0.08)
-"""Within an area, in file order: three head topics, then two tail topics."""
-HEAD_TOPICS = 3
+"""Within an area, in file order: two head topics, then three tail topics."""
+HEAD_TOPICS = 2
 HEAD_FACTS, TAIL_FACTS = 2, 1
 """Facts of an act. Few, and told often: a small model keeps what it meets some twenty times."""
 
