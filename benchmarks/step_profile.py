@@ -104,7 +104,7 @@ def train(order: StageFile, watch: Watch) -> None:
     device = start_process_group(600.0)
     model = trainable(order, device)
     packs = Packs.open(Path(order.packs))
-    loader = Loader(packs, order.micro_tokens, order.stage.max_length, 0, 1)
+    loader = Loader(packs, order.micro_tokens, 0, 1)
     known = torch.zeros(packs.units, 2, device=device) if order.reference else None
     model.train()
     engine = DeepSpeedEngine(StageModule(model, order.objective), order.engine, order.stage, order.model.dtype)

@@ -51,7 +51,7 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
         fix = f"choose a stage order that has it, such as stage={kind}"
         yield Problem(f"stage.{kind}", message, fix, composed.origin("stage.order"))
         return
-    if settings.batch.tokens % settings.max_length:
+    if settings.batch.tokens > settings.max_length and settings.batch.tokens % settings.max_length:
         path = f"stage.{kind}.batch.tokens"
         message = f"{settings.batch.tokens} is not a multiple of max_length {settings.max_length}"
         nearest = max(1, round(settings.batch.tokens / settings.max_length)) * settings.max_length

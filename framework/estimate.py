@@ -67,11 +67,10 @@ class Shape:
         return self.block_parameters + self.vocabulary * self.hidden * (1 if self.tied else 2)
 
 
-def micro_tokens(settings: Stage) -> int:
-    """Capacity of one forward pass: what keeps the device busy, at least one pack and at most a whole batch."""
+def micro_tokens(settings: Stage, capacity: int) -> int:
+    """Tokens of one forward pass: what keeps the device busy, at least one pack and at most a whole batch."""
     usual = _GPU_MICRO_TOKENS if visible_gpus() else _CPU_MICRO_TOKENS
-    packs = max(1, min(usual, settings.batch.tokens) // settings.max_length)
-    return packs * settings.max_length
+    return max(1, min(usual, settings.batch.tokens) // capacity) * capacity
 
 
 def estimate(config: Config, shape: Shape, settings: Stage, data: Prepared, micro: int) -> tuple[Estimate, bool]:

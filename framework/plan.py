@@ -191,7 +191,7 @@ def _stage_plans(
     for index, (kind, (data, seconds)) in enumerate(prepared.items(), start=1):
         settings = _settings(config, kind)
         objective = config.objective(kind)
-        micro = settings.batch.micro_tokens or micro_tokens(settings)
+        micro = settings.batch.micro_tokens or micro_tokens(settings, data.capacity)
         cost, checkpointing = estimate(config, shape, settings, data, micro)
         inputs = stage_inputs(config, kind, settings, objective, data.fingerprint, parent, micro)
         key = stage_key(inputs)

@@ -55,7 +55,8 @@ class Batch(Section):
     """The global batch of one optimizer step, over all processes."""
 
     tokens: PositiveInt = 2048
-    """Capacity in tokens, padding apart; a multiple of ``max_length``."""
+    """Capacity in tokens: a multiple of ``max_length``; or less, and a step is one pack of so many tokens, or of as
+    many as the longest row has."""
     micro_tokens: PositiveInt | None = None
     """Capacity of one forward pass; ``null`` takes what fits."""
 

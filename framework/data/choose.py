@@ -24,7 +24,7 @@ class Bounds:
     """How long a stage is, and how large its packs are."""
 
     epochs: float
-    max_length: int
+    capacity: int
     """Tokens of a pack."""
     max_packs: int | None
     seed: int
@@ -51,7 +51,7 @@ def choose(sizes: Mapping[str, Any], mix: Mix, bounds: Bounds) -> Chosen:
     import numpy as np
 
     lengths = [np.asarray(size, dtype=np.int64) for size in sizes.values()]
-    capacity, most = bounds.max_length, bounds.max_packs
+    capacity, most = bounds.capacity, bounds.max_packs
     at_most = None if most is None else float(most * capacity)
     enough, too_much = 0.0, float("inf")
     best: tuple[tuple[int, int], Chosen] | None = None

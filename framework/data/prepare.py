@@ -6,7 +6,7 @@ A request whose packs are cached is answered from their folder alone, without nu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "Progress", "Request", "SourceUse", "prepare"]
 
-_VERSION = 3
+_VERSION = 4
 """Raised when the same tokens give other packs."""
 
 Progress = Callable[[str, int, int], None]
@@ -153,15 +153,16 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
     held = {entry.name: Tokens(path) for entry, path in zip(inputs, token_dirs, strict=True)}
     mix = _mix(request)
     progress(f"{request.name}: mixing and packing", 0, 0)
-    per_step = max(1, request.batch_tokens // request.max_length)
+    capacity = _capacity(request, list(held.values()))
+    per_step = max(1, request.batch_tokens // capacity)
     most = None if request.max_steps is None else request.max_steps * per_step
-    bounds = Bounds(request.epochs, request.max_length, most, request.seed)
+    bounds = Bounds(request.epochs, capacity, most, request.seed)
     chosen = choose({name: tokens.lengths for name, tokens in held.items()}, mix, bounds)
     packs = chosen.packs
     units = Units(chosen.source, chosen.row)
     if not packs and any(len(held[name].lengths) for name in request.sources):
         raise DataError([_empty(request)])
-    write_packs(directory, units, packs, list(held.items()), request.max_length, per_step)
+    write_packs(directory, units, packs, list(held.items()), capacity, per_step)
     if request.margins:
         write_margins(directory, units, list(held.items()))
     uses = _uses(units, inputs, held, mix, chosen.capped, request.margins)
@@ -171,14 +172,23 @@ def _build(directory: Path, request: Request, inputs: list[_Input], token_dirs: 
         "steps": -(-len(packs) // per_step),
         "packs": len(packs),
         "packs_per_step": per_step,
+        "capacity": capacity,
         "tokens": tokens,
         "supervised_tokens": sum(use.supervised_tokens for use in uses.values()),
-        "packing_efficiency": tokens / (len(packs) * request.max_length) if packs else 0.0,
+        "packing_efficiency": tokens / (len(packs) * capacity) if packs else 0.0,
         "units": len(units.source),
         "units_per_step": len(units.source) * per_step / len(packs) if packs else 0.0,
         "unproved": {name: tokens.account.unproved for name, tokens in held.items() if tokens.account.unproved},
     }
     (directory / "prepared.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+def _capacity(request: Request, held: Sequence[Tokens]) -> int:
+    """Tokens of a pack: ``max_length``, or where a step has fewer, those of a step or of the longest row."""
+    if request.batch_tokens >= request.max_length:
+        return request.max_length
+    longest = max((int(tokens.lengths.max()) for tokens in held if len(tokens.lengths)), default=0)
+    return max(request.batch_tokens, longest)
 
 
 def _uses(

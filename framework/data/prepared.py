@@ -94,6 +94,8 @@ class Prepared:
     steps: int
     packs: int
     packs_per_step: int
+    capacity: int
+    """Tokens of a pack."""
     tokens: int
     supervised_tokens: int
     packing_efficiency: float

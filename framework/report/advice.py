@@ -147,7 +147,7 @@ def _mix(run: RunRecord) -> Iterator[Advice]:
     for stage in run.plan.stages if run.plan else ():
         if stage.packing_efficiency < _LOOSE_PACKS:
             seen = f"{stage.packing_efficiency:.0%} of the packs' places hold tokens."
-            do = f"A larger stage.{stage.kind}.max_length lets more rows share a pack."
+            do = f"A larger stage.{stage.kind}.max_length or batch.tokens lets more rows share a pack."
             yield Advice(f"{stage.name} packs loosely", seen, do)
 
 

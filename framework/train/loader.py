@@ -23,11 +23,11 @@ class Share:
 class Loader:
     """Reads packs from disk and builds micro-batches, the next one while the current one trains."""
 
-    def __init__(self, packs: Packs, micro_tokens: int, capacity: int, rank: int, world: int) -> None:
+    def __init__(self, packs: Packs, micro_tokens: int, rank: int, world: int) -> None:
         self._packs = packs
-        self.capacity = capacity
-        """Tokens of the longest row, and of a pack."""
-        self._per_micro = max(1, micro_tokens // capacity)
+        self.capacity = packs.capacity
+        """Tokens that a pack, or a row, has at most."""
+        self._per_micro = max(1, micro_tokens // packs.capacity)
         self._rank = rank
         self._world = world
 

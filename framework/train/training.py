@@ -67,7 +67,7 @@ class Training:
             seed_everything(stage.seed + rank.number)
             self._model = trainable(stage, rank.device)
             self._packs = Packs.open(Path(stage.packs))
-            self._loader = Loader(self._packs, stage.micro_tokens, stage.stage.max_length, rank.number, rank.world)
+            self._loader = Loader(self._packs, stage.micro_tokens, rank.number, rank.world)
 
     def run(self) -> dict[str, Any]:
         """Train and save; what was trained on. Raises ``Stopped`` or ``NotFinite``."""

@@ -52,6 +52,7 @@ def prepared(unproved: dict[str, dict[str, list[str]]] | None = None, **sources:
         steps=10,
         packs=20,
         packs_per_step=2,
+        capacity=512,
         tokens=5000,
         supervised_tokens=2000,
         packing_efficiency=0.9,

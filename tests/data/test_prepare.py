@@ -255,6 +255,19 @@ def test_the_key_follows_everything_that_matters(tmp_path: Path, model: Path) ->
     assert len(tokens) == 5  # one for each of length, policy, layout and content, none for the mix
 
 
+def test_steps_below_max_length_are_packs_of_their_own_size(tmp_path: Path, model: Path) -> None:
+    base = request(model, {"c": source(tmp_path / "c.jsonl", talk(40))})
+    whole = Packs.open(prepare(base).directory)
+    longest = max(len(tokens) for _, _, tokens, _ in sequences(whole))
+    for tokens in (1, longest, (longest + base.max_length) // 2):
+        found = prepare(replace(base, batch_tokens=tokens))
+        packs = Packs.open(found.directory)
+        assert packs.capacity == found.capacity == max(tokens, longest) < base.max_length
+        assert found.packs_per_step == 1 and found.steps == found.packs == len(packs.steps) - 1
+        assert sorted(id for id, *_ in sequences(packs)) == sorted(id for id, *_ in sequences(whole))
+    assert prepare(replace(base, batch_tokens=3 * base.max_length)).capacity == base.max_length
+
+
 def test_order_depends_on_the_seed_alone(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = request(model, {"c": source(tmp_path / "c.jsonl", talk(100))})
     first = prepare(base).directory

@@ -205,7 +205,7 @@ def test_everything_that_is_wrong_comes_at_once(tmp_path: Path, capsys: pytest.C
 def test_problems_name_where_they_come_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refuse(Wrong(["stage.instruct.lr=fast"], []), tmp_path, capsys)
     assert "[from command line]" in said
-    said = refuse(Wrong(["stage.instruct.max_length=1000"], []), tmp_path, capsys)
+    said = refuse(Wrong(["stage.instruct.max_length=100"], []), tmp_path, capsys)
     assert "stage.instruct.batch.tokens" in said and "[from conf/training/instruct.yaml]" in said
 
 

@@ -95,7 +95,7 @@ def order(work: dict[str, Any], kind: str, engine: Engine, folder: Path) -> Stag
 
 def plain(stage: StageFile) -> list[float]:
     """Losses with torch alone: AdamW on fp32 masters, the whole batch of a step at once."""
-    loader = Loader(packs(), 10**6, CAPACITY, 0, 1)
+    loader = Loader(packs(), 10**6, 0, 1)
     model = trainable(stage, torch.device("cpu"))
     model.train()
     module = StageModule(model, stage.objective)
@@ -152,7 +152,7 @@ def trained(stage: StageFile, micro_tokens: int, base: Path) -> dict[str, Any]:
     """A case on all ranks: losses, weights that were spread, and how far saved ones are from those in memory."""
     device = torch.device("cpu")
     torch.manual_seed(stage.seed + dist.get_rank())
-    loader = Loader(packs(), micro_tokens, CAPACITY, dist.get_rank(), dist.get_world_size())
+    loader = Loader(packs(), micro_tokens, dist.get_rank(), dist.get_world_size())
     model = trainable(stage, device)
     if stage.adapter.quantises:
         logits(model)  # as the reference pass of an alignment stage: in evaluation mode, without gradients

@@ -119,7 +119,7 @@ def ready(
     """
     first, model = load(directory, "float32"), load(directory, "float32").requires_grad_(True)
     shaken(first if gains else model)
-    loader = Loader(packs, micro, LENGTH, 0, 1)
+    loader = Loader(packs, micro, 0, 1)
     known = reference(first, loader, packs.units, device, folder, lambda done, total: None, exchanged=True)
     module = StageModule(model, KTO(beta=0.2))
     return (module, known), Anchors(KTO(), cast("Any", Direct(module)), loader, known, device), loader
@@ -199,7 +199,7 @@ def test_exchanged_responses_are_cut_to_the_longest_row(small_model: Path, tmp_p
         {"prompt": "word " * 40, "completion": "Yes.", "label": True},
         {"prompt": "Go on.", "completion": "and so on, " * 10, "label": False},
     ]
-    loader = Loader(packs_of(small_model, tmp_path, {"judged": long}), LENGTH * 8, LENGTH, 0, 1)
+    loader = Loader(packs_of(small_model, tmp_path, {"judged": long}), LENGTH * 8, 0, 1)
     ((_, batch),) = mismatched(loader, 0)
     assert batch is not None and int(batch.position_ids.max()) < LENGTH
     assert len(batch.labels) < sum(len(reply.tokens) for row in loader.rows(loader.step(0)) for reply in row[1:])

@@ -34,8 +34,8 @@ def packs_of(steps: list[int]) -> Packs:
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 7), st.integers(8, 40))
 def test_every_pack_of_a_step_is_trained_on_once(steps: list[int], world: int, micro_tokens: int) -> None:
     packs = packs_of(steps)
-    alone = Loader(packs, micro_tokens, 8, 0, 1)
-    loaders = [Loader(packs, micro_tokens, 8, rank, world) for rank in range(world)]
+    alone = Loader(packs, micro_tokens, 0, 1)
+    loaders = [Loader(packs, micro_tokens, rank, world) for rank in range(world)]
     for step in range(len(steps)):
         shares = [loader.shares(step) for loader in loaders]
         assert len({len(share) for share in shares}) == 1
@@ -49,5 +49,5 @@ def test_every_pack_of_a_step_is_trained_on_once(steps: list[int], world: int, m
 
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_the_last_step_may_be_smaller(world: int) -> None:
-    loader = Loader(packs_of([4, 1]), 16, 8, world - 1, world)
+    loader = Loader(packs_of([4, 1]), 16, world - 1, world)
     assert loader.steps == 2 and loader.tokens(1) == 8

@@ -102,7 +102,7 @@ def packs_of(model: Path, rows: Rows, kind: Any, folder: Path) -> Packs:
 
 def whole_batch(packs: Packs) -> MicroBatch:
     """All rows as one micro-batch, as the loop would see it."""
-    loader = Loader(packs, LENGTH * 8, LENGTH, 0, 1)
+    loader = Loader(packs, LENGTH * 8, 0, 1)
     ((_, shares),) = loader.iterate(0)
     (share,) = shares
     return share.batch

@@ -107,7 +107,7 @@ def train(stage: StageFile, packs: Packs, steps: int = 6) -> StageModule:
     """A few steps, in evaluation mode at the end."""
     model = trainable(stage, torch.device("cpu"))
     module = StageModule(model, stage.objective, packs.margins)
-    loader = Loader(packs, stage.micro_tokens, LENGTH, 0, 1)
+    loader = Loader(packs, stage.micro_tokens, 0, 1)
     optimizer = torch.optim.AdamW([weight for weight in module.parameters() if weight.requires_grad], lr=stage.stage.lr)
     for _ in range(steps):
         for step in range(loader.steps):
@@ -122,7 +122,7 @@ def rows_of(packs: Packs) -> dict[tuple[str, int], list[int]]:
     """Every response after its prompt, by row and side: nothing packed, nothing shared."""
     ids = packs.ids()
     found: dict[tuple[str, int], list[int]] = {}
-    for group in Loader(packs, LENGTH, LENGTH, 0, 1).rows(range(len(packs.packs) - 1)):
+    for group in Loader(packs, LENGTH, 0, 1).rows(range(len(packs.packs) - 1)):
         prompt = group[0].tokens.tolist()
         for piece in group[1:]:
             found[ids[piece.unit], piece.child] = [*prompt, *piece.tokens.tolist()]
@@ -133,7 +133,7 @@ def rows_of(packs: Packs) -> dict[tuple[str, int], list[int]]:
 def scored(model: Any, packs: Packs) -> dict[tuple[str, int], float]:
     """Packed and shared, by row and side."""
     ids = packs.ids()
-    batch = Loader(packs, LENGTH * 8, LENGTH, 0, 1).build(range(len(packs.packs) - 1))
+    batch = Loader(packs, LENGTH * 8, 0, 1).build(range(len(packs.packs) - 1))
     scores, owners = response_scores(model, batch)
     return {(ids[u], c): value for (u, c), value in zip(owners.tolist(), scores.tolist(), strict=True)}
 
@@ -199,7 +199,7 @@ def test_loss_and_gradient_are_those_of_transformers(small_model: Path, tmp_path
     stage = order(small_model, tmp_path, "full")
     model = trainable(stage, torch.device("cpu"))
     module = StageModule(model, stage.objective, packs.margins)
-    loader = Loader(packs, LENGTH * 8, LENGTH, 0, 1)
+    loader = Loader(packs, LENGTH * 8, 0, 1)
     total: Tensor = torch.zeros(())
     for step in range(loader.steps):
         loss, shown = module(loader.build(loader.step(step)), None)
