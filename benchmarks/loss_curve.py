@@ -2,13 +2,15 @@
 
     python benchmarks/loss_curve.py ROWS.jsonl.gz 64 --model DIR --trl PYTHON
 
-``PYTHON`` is the interpreter of a venv that has TRL. Ours trains packed through ``train.py``; TRL pads the rows that
-we packed into a step to one batch. Both tokenise and mask on their own. Prints both curves and the largest difference.
+``ROWS`` have an ``id``; ``PYTHON`` is the interpreter of a venv that has TRL. Ours trains packed through ``train.py``;
+TRL pads the rows that we packed into a step to one batch. Both tokenise and mask on their own. Prints both curves and
+the largest difference.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import subprocess
@@ -58,7 +60,9 @@ def ours(rows: Path, model: Path, folder: Path) -> tuple[list[float], list[list[
     losses = [json.loads(line)["loss"] for line in file.read_text().splitlines()]
     (meta,) = folder.glob("home/cache/packs/*/meta.json")
     packs = Packs.open(meta.parent)
-    ids = [int(id.rpartition(":")[2]) for id in packs.ids()]
+    with gzip.open(rows, "rt", encoding="utf-8") as stream:
+        places = {str(json.loads(line)["id"]): place for place, line in enumerate(stream)}
+    ids = [places[id] for id in packs.ids()]
     steps = [
         [ids[unit] for pack in packs.step_packs(step) for unit in packs.pack_segments(pack)[:, Field.UNIT].tolist()]
         for step in range(len(packs.steps) - 1)

@@ -29,6 +29,15 @@ def messages(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def without_newline(row: dict[str, list[int]], newline: list[int]) -> dict[str, list[int]]:
+    """A tokenised row whose targets end with the stop token: the newline that the template puts after it is none.
+
+    TRL counts it among the targets, and its mean loss is the lower for it.
+    """
+    labels = row["labels"]
+    return {"labels": [*labels[:-1], -100] if row["input_ids"][-1:] == newline else labels}
+
+
 class InOrder(SFTTrainer):
     """The trainer, with the batches as they are given."""
 
@@ -68,6 +77,8 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(directory)
     trainer = InOrder(model=model, args=settings, train_dataset=dataset, processing_class=tokenizer)
     trainer.batches = steps
+    newline = tokenizer.encode("\n")
+    trainer.train_dataset = trainer.train_dataset.map(lambda row: without_newline(row, newline))
     trainer.train()
     print(json.dumps([entry["loss"] for entry in trainer.state.log_history if "loss" in entry]))
 
