@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
+from shutil import which
 from typing import Any, get_args
 
 from framework.compose import Composed, suggest
@@ -36,7 +38,7 @@ def problems_of(composed: Composed) -> list[Problem]:
             found.append(Problem("checks.allow", f"there is no check {code!r}", fix, composed.origin("checks.allow")))
     found += _objectives(composed)
     found += model_problems(config.model)
-    found += _attention(composed)
+    found += _implementations(composed)
     found += _collect(config.launch.ready, "launch")
     found += _unused(composed)
     found += _unasked(composed)
@@ -78,12 +80,30 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
         yield from _collect(source.files, f"{path}.{name}")
 
 
-def _attention(composed: Composed) -> Iterator[Problem]:
-    model = composed.config.model
+def _implementations(composed: Composed) -> Iterator[Problem]:
+    """Implementations that are asked for where they cannot run."""
+    config = composed.config
+    model = config.model
     if model.attention == "varlen" and (model.dtype == "float32" or not visible_gpus()):
         lacking = "a 16-bit dtype" if visible_gpus() else "a GPU"
         where = "model.attention"
         yield Problem(where, f"varlen needs {lacking}", f"set {where}=auto", composed.origin(where))
+    if model.kernels == "liger":
+        where = "model.kernels"
+        if not visible_gpus():
+            yield Problem(where, "liger needs a GPU", f"set {where}=standard", composed.origin(where))
+        elif find_spec("liger_kernel") is None:
+            fix = f"pip install -e '.[liger]', or set {where}=standard"
+            yield Problem(where, "liger is not installed", fix, composed.origin(where))
+    if model.compile:
+        where = "model.compile"
+        fix = f"set {where}=false"
+        if config.engine.zero == 3:
+            message = "ZeRO-3 gathers weights as blocks are called, which compiled blocks do not let it"
+            yield Problem(where, message, f"{fix}, or use engine=zero2", composed.origin(where))
+        if not visible_gpus() and which("g++") is None:
+            message = "compiling for a CPU needs g++, and there is none"
+            yield Problem(where, message, f"install g++, or {fix}", composed.origin(where))
 
 
 def _objectives(composed: Composed) -> Iterator[Problem]:

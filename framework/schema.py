@@ -28,6 +28,7 @@ def _resolved(dtype: Any) -> Any:
 
 
 Attention = Literal["auto", "segments", "varlen"]
+Kernels = Literal["standard", "liger"]
 
 
 class Model(Section):
@@ -47,6 +48,11 @@ class Model(Section):
     attention: Attention = "auto"
     """``varlen`` (PyTorch's variable-length FlashAttention), ``segments`` (fused attention, segment by segment), or
     ``auto``: the first on GPUs that have kernels for it, else the second."""
+    kernels: Kernels = "standard"
+    """``liger``: Liger's fused kernels for norms, rotary positions and the feed-forward (Hsu et al. 2024,
+    arXiv:2410.10989), on GPUs."""
+    compile: bool = False
+    """Compile norms and feed-forwards with ``torch.compile``; attention and the head stay as they are."""
     checkpointing: bool | Literal["auto"] = "auto"
     """Recompute activations in the backward pass; ``auto`` when the estimate says that memory needs it."""
 

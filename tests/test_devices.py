@@ -52,9 +52,10 @@ def test_gpus_that_are_hidden_do_not_count(tool: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("listed", "dtype"),
     [
-        ("flags\t\t: fpu sse2 avx2 avx512f avx512_bf16 amx_tile", "bfloat16"),
+        ("flags\t\t: fpu sse2 avx2 avx512f amx_bf16 avx512_bf16 amx_tile", "bfloat16"),
         ("Features\t: fp asimd bf16 i8mm", "bfloat16"),
         ("flags\t\t: fpu sse2 avx2", "float32"),
+        ("flags\t\t: fpu sse2 avx2 avx512f avx512_bf16", "float32"),
         ("", "float32"),
     ],
 )

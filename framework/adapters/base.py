@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -44,6 +45,9 @@ class Adapter(Component):
     @abstractmethod
     def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
         """Make the model trainable: freeze what stays, add what is new. Initialisation depends on ``seed`` alone."""
+
+    def complete(self, model: PreTrainedModel, folder: Path) -> None:
+        """Add to the files that PEFT or transformers wrote what they lack."""
 
     @abstractmethod
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:

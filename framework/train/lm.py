@@ -14,7 +14,7 @@ from framework.adapters.base import Adapter
 from framework.models import copy_tokenizer
 from framework.stagefile import Ancestor, StageFile, goes_on
 from framework.train.head import HEAD, with_head
-from framework.train.kernels import SEGMENTS, register, use_attention
+from framework.train.kernels import SEGMENTS, compile_blocks, register, use_attention, use_kernels
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -120,11 +120,14 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
         model = quantise(model, _double_quant(stage.adapter), device)
     nn.Module.to(model, device)
     use_attention(model, stage.model.attention, device)
+    use_kernels(model, stage.model.kernels)
     if going_on:
         path = stage.lineage[-1].path
         adapted: nn.Module = PeftModel.from_pretrained(model, path, is_trainable=True, autocast_adapter_dtype=False)
     else:
         adapted = stage.adapter.apply(model, stage.seed)
+    if stage.model.compile:
+        compile_blocks(model)
     if stage.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.disable_input_require_grads()  # of use to re-entrant checkpoints alone; costs a pass below the adapters
@@ -151,6 +154,7 @@ def save(model: PreTrainedModel, adapter: Adapter, tokenizer: Path, folder: Path
         config.base_model_name_or_path = ""
     model.save_pretrained(folder, safe_serialization=True)
     (folder / "README.md").unlink(missing_ok=True)
+    adapter.complete(model, folder)
     copy_tokenizer(tokenizer, folder)
     tensors = 0
     for file in folder.glob("*.safetensors"):

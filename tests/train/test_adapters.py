@@ -245,7 +245,7 @@ def test_what_is_saved_is_what_was_trained(setting: Setting, kind: str, settings
     twice = materialise(setting.model, lineage, dtype)
     for (name, first), (_, second) in zip(again.named_parameters(), twice.named_parameters(), strict=True):
         assert torch.equal(first, second), name
-    if kind not in ("full", "qlora") and hasattr(model, "merge_and_unload"):
+    if kind not in ("full", "qlora", "pissa") and hasattr(model, "merge_and_unload"):
         merged = dict(model.merge_and_unload().named_parameters())
         assert all(torch.equal(weight, merged[name]) for name, weight in again.named_parameters())
 
@@ -315,6 +315,30 @@ def test_untouched_weights_are_those_of_the_base(setting: Setting) -> None:
     merged = dict(materialise(setting.model, lineage, "float32").named_parameters())
     for name, weight in materialise(setting.model, [], "float32").named_parameters():
         assert torch.equal(weight, merged[name]) == ("q_proj" not in name), name
+
+
+def test_pissa_trains_the_principal_part_and_is_saved_as_an_update_of_the_whole(setting: Setting) -> None:
+    from peft import PeftConfig
+
+    order = setting.order("pissa")
+    model = trainable(order, setting.device)
+    name = "layers.0.mlp.up_proj"
+    layer = inner(model).get_submodule(f"model.{name}")
+    product = layer.lora_B.default.weight @ layer.lora_A.default.weight * layer.scaling["default"]  # type: ignore[union-attr,index]
+    weight = dict(materialise(setting.model, [], "float32").named_parameters())[f"model.{name}.weight"]
+    least = torch.linalg.svdvals(weight)[4:].norm()  # Eckart and Young: no product of rank 4 comes nearer
+    assert float(least) < float((weight - product).norm()) < 1.001 * float(least)
+    engine_losses(order, wrap(order, model, Engine()))
+    save(model, order.adapter, setting.model, setting.folder / "model")
+    config: Any = PeftConfig.from_pretrained(str(setting.folder / "model"))
+    assert (config.r, config.lora_alpha, config.init_lora_weights) == (8, 16.0, True)
+    again = materialise(setting.model, extended([], order.adapter, setting.folder / "model"), "float32")
+    assert float((logits(again) - logits(model)).abs().max()) < 1e-4
+
+
+def test_pissa_begins_from_the_weights_alone() -> None:
+    with pytest.raises(ValueError, match="use between=merge"):
+        made("pissa", between="continue")
 
 
 @pytest.mark.parametrize("kind", ADAPTERS)
