@@ -9,7 +9,7 @@ from samples.banks import read_sections
 from samples.general.shapes import SHAPES, Subject, plain
 from samples.rows import Json, Row
 
-ROWS_PER_KIND = 10
+ROWS_PER_KIND = 12
 PAIRS_PER_KIND = 6
 EVAL_ROWS_PER_KIND = 8
 EVAL_KINDS = (

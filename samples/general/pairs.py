@@ -8,7 +8,7 @@ from samples.general.formats import format_pairs
 from samples.general.tasks import SKILL_TURNS, skills
 from samples.rows import Row
 
-SKILL_PAIR_TURNS = range(SKILL_TURNS, SKILL_TURNS + 7)
+SKILL_PAIR_TURNS = range(SKILL_TURNS, SKILL_TURNS + 5)
 """Turns of the skills that the instruct rows do not use."""
 TASK_OF_SECTION = {"train": "refusal", "lookalike": "lookalike", "ambiguous": "ambiguous"}
 SLICE_OF_SECTION = {"refuse": "harmful", "comply": "lookalike"}
@@ -65,7 +65,7 @@ def _skill_pairs(seed: int) -> list[Row]:
     asked = skills(SKILL_PAIR_TURNS, random.Random(f"skill-pairs-{seed}"))
     return [
         {
-            "prompt": " ".join(filter(None, (skill.instruction, skill.context))),
+            "prompt": skill.prompt,
             "chosen": skill.answer,
             "rejected": skill.rival,
             "task": "style",

@@ -292,9 +292,12 @@ def test_instruct_is_broad_and_knows_when_to_refuse() -> None:
     assert 0.10 <= tasks["refusal"] / len(rows) <= 0.14
     assert 0.07 <= tasks["lookalike"] / len(rows) <= 0.14
     assert 0.04 <= tasks["ambiguous"] / len(rows) <= 0.08
-    prompts = Counter((row["instruction"], row["context"]) for row in rows)
-    assert max(prompts.values()) == 1
-    assert all(row["response"].strip() for row in rows)
+    talks = [row["messages"] for row in rows if "messages" in row]
+    asked = [turn["content"] for talk in talks for turn in talk if turn["role"] == "user"]
+    asked += [f"{row['instruction']} {row['context']}" for row in rows if "messages" not in row]
+    assert max(Counter(asked).values()) == 1
+    assert all(row["response"].strip() for row in rows if "messages" not in row)
+    assert all(turn["content"].strip() for talk in talks for turn in talk)
 
 
 @pytest.mark.parametrize("name", ["align/law", "align/style", "align/safety", "eval/preference", "eval/breadth"])
