@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -39,22 +40,19 @@ class PiSSA(LowRank):
 
     def apply(self, model: PreTrainedModel, seed: int) -> PreTrainedModel:
         """Take the factors out of the weights, and remember how they began."""
-        from peft import get_peft_model_state_dict
-
         dtype = model.dtype
         adapted: Any = super().apply(model, seed)
+        began: dict[str, Any] = {}
         for name, weight in adapted.named_parameters():
             if "lora_" in name:
                 weight.data = weight.data.to(dtype)  # the decomposition leaves fp32 in any model
-        factors = get_peft_model_state_dict(adapted)
-        began = {name: value.detach().cpu().clone() for name, value in factors.items() if "lora_" in name}
+                began[name.replace(".default.", ".")] = weight.detach().cpu().clone()  # as PEFT names it in files
         setattr(adapted, _BEGAN, began)
         return adapted
 
     def complete(self, model: PreTrainedModel, folder: Path) -> None:
         """Rewrite the saved factors as an update of the weights as they were."""
         import torch
-        from peft import PeftConfig
         from safetensors.torch import load_file, save_file
 
         file = folder / "adapter_model.safetensors"
@@ -64,9 +62,10 @@ class PiSSA(LowRank):
             inner = "lora_A" in name
             tensors[name] = torch.cat([tensors[name], before if inner else -before], dim=0 if inner else 1)
         save_file(tensors, file, metadata={"format": "pt"})
-        config: Any = PeftConfig.from_pretrained(str(folder))
-        config.r, config.lora_alpha, config.init_lora_weights = 2 * self.r, 2 * self.alpha, True
-        config.save_pretrained(str(folder))
+        settings = folder / "adapter_config.json"
+        config = json.loads(settings.read_text(encoding="utf-8"))
+        config |= {"r": 2 * self.r, "lora_alpha": 2 * self.alpha, "init_lora_weights": True}
+        settings.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
 COMPONENT = PiSSA
