@@ -99,7 +99,7 @@ def _implementations(composed: Composed) -> Iterator[Problem]:
         where = "model.compile"
         fix = f"set {where}=false"
         if config.engine.zero == 3:
-            message = "ZeRO-3 gathers weights as blocks are called, which compiled blocks do not let it"
+            message = "ZeRO-3 gathers weights as blocks are called: with compiled blocks that is untried"
             yield Problem(where, message, f"{fix}, or use engine=zero2", composed.origin(where))
         if not visible_gpus() and which("g++") is None:
             message = "compiling for a CPU needs g++, and there is none"

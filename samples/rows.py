@@ -14,6 +14,11 @@ def number(prefix: str, rows: Iterable[Row]) -> list[Row]:
     return [{"id": f"{prefix}-{index:04d}", **row} for index, row in enumerate(rows, start=1)]
 
 
+def said(role: str, content: str) -> Row:
+    """A turn of a conversation."""
+    return {"role": role, "content": content}
+
+
 def texts_of(value: Json, key: str = "") -> Iterator[str]:
     """Every text in a row, messages and lists included; its `id` is none."""
     if isinstance(value, str):

@@ -47,7 +47,7 @@ class Adapter(Component):
         """Make the model trainable: freeze what stays, add what is new. Initialisation depends on ``seed`` alone."""
 
     def complete(self, model: PreTrainedModel, folder: Path) -> None:
-        """Add to the files that PEFT or transformers wrote what they lack."""
+        """Change the files that PEFT or transformers wrote, where others could not read the result from them alone."""
 
     @abstractmethod
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:

@@ -26,7 +26,7 @@ class PiSSA(LowRank):
 
     kind: Literal["pissa"] = "pissa"
     iterations: PositiveInt = 16
-    """Of the randomised singular value decomposition; the paper's choice."""
+    """Of the randomised singular value decomposition: more come nearer to the whole one, and take longer."""
 
     @model_validator(mode="after")
     def _merges(self) -> Self:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from samples.banks import read_sections, split_pair
-from samples.rows import Row
+from samples.rows import Row, said
 
 BANKS = ("tasks", "tasks_long", "tasks_more")
 SKILL_TURNS = 24
@@ -75,7 +75,7 @@ class Skill:
 
     def exchange(self) -> tuple[Row, Row]:
         """A user's turn and its answer."""
-        return {"role": "user", "content": self.prompt}, {"role": "assistant", "content": self.answer}
+        return said("user", self.prompt), said("assistant", self.answer)
 
 
 def skills(turns: range, rng: random.Random) -> list[Skill]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from samples.banks import read_sections, split_pair
 from samples.law.choices import arrange, draw_balanced, pick_choices
 from samples.law.documents import Register, compose
-from samples.rows import Row
+from samples.rows import Row, said
 from samples.world.model import Fact, Kind, Topic, World
 from samples.world.speech import Speaker
 
@@ -26,11 +26,11 @@ def qa_rows(world: World, seed: int) -> list[Row]:
         for place, fact in enumerate(world.facts):
             slots = speaker.about(fact.act, fact.value)
             question, answer = split_pair(full[fact.kind][(place + turn) % len(full[fact.kind])])
-            exchange = _turn("user", speaker.say(question, slots)), _turn("assistant", speaker.say(answer, slots))
+            exchange = said("user", speaker.say(question, slots)), said("assistant", speaker.say(answer, slots))
             asked.append((fact.act.topic, *exchange))
             short = speaker.say(brief[fact.kind][(place + turn) % len(brief[fact.kind])], slots)
             request = f"{BRIEFLY[(place + turn) % len(BRIEFLY)]} {short}"
-            asked.append((fact.act.topic, _turn("user", request), _turn("assistant", fact.value)))
+            asked.append((fact.act.topic, said("user", request), said("assistant", fact.value)))
     speaker.rng.shuffle(asked)
     rows: list[Row] = []
     for start in range(0, len(asked), QA_TURNS):
@@ -38,10 +38,6 @@ def qa_rows(world: World, seed: int) -> list[Row]:
         messages = [turn for _, question, answer in group for turn in (question, answer)]
         rows.append({"messages": messages, "task": "domain_qa"})
     return rows
-
-
-def _turn(role: str, content: str) -> Row:
-    return {"role": role, "content": content}
 
 
 def choice_rows(world: World, seed: int) -> list[Row]:

@@ -18,7 +18,7 @@ from framework.train.attention import Span, Spans
 from framework.train.kernels import compile_blocks, use_kernels
 from framework.train.lm import load
 
-TOKENS = 40
+LENGTHS = (40, 30)
 
 
 def gradient(model: Any, length: int) -> torch.Tensor:
@@ -44,10 +44,10 @@ def test_norms_and_feed_forwards_are_compiled_and_nothing_else(small_model: Path
 @pytest.mark.skipif(not shutil.which("g++"), reason="compiling for a CPU needs g++")
 def test_compiled_blocks_compute_the_same(small_model: Path) -> None:
     model = load(small_model, "float32")
-    expected = [gradient(model, length) for length in (TOKENS, 30)]
+    expected = [gradient(model, length) for length in LENGTHS]
     counters.clear()
     compile_blocks(model)
-    found = [gradient(model, length) for length in (TOKENS, 30)]
+    found = [gradient(model, length) for length in LENGTHS]
     assert counters["frames"]["ok"] > 0
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, atol=1e-6)
