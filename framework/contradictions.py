@@ -58,6 +58,10 @@ def _of_stage(composed: Composed, kind: Kind) -> Iterator[Problem]:
         message = f"{settings.batch.tokens} is not a multiple of max_length {settings.max_length}"
         nearest = max(1, round(settings.batch.tokens / settings.max_length)) * settings.max_length
         yield Problem(path, message, f"set {path}={nearest}", composed.origin(path))
+    if kind == "reward" and settings.strength < 1:
+        path = "stage.reward.strength"
+        message = "a reward model's head has no start to go back to"
+        yield Problem(path, message, f"set {path}=1", composed.origin(path))
     data = config.data.of(kind)
     path = f"data.{kind}.sources"
     if not data.sources:

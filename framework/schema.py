@@ -89,6 +89,9 @@ class Stage(Section):
     rows, or the step changes nothing and is counted."""
     spike: float | None = Field(default=None, gt=1)
     """A loss over so many times the mean of the last 20 steps counts as a spike; ``null`` for none."""
+    strength: float = Field(default=1.0, gt=0, le=1)
+    """Share of what the stage learnt that its model takes: the weights saved lie there on the line from those that it
+    began with to those that it trained (WiSE-FT, Wortsman et al. 2022, arXiv:2109.01903). Less forgets less."""
 
 
 class Stages(Section):

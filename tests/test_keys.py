@@ -31,6 +31,7 @@ def key(*arguments: str, kind: Kind = "align", data: str = "data", parent: str =
         "stage.align.schedule=linear",
         "stage.align.weight_decay=0.5",
         "stage.align.clip=0.3",
+        "stage.align.strength=0.5",
         "stage.align.betas=[0.8, 0.99]",
         "adapter.r=3",
         "adapter=dora",

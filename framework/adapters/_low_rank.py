@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveInt
 
-from framework.adapters.base import Adapter
+from framework.adapters.base import Adapter, interpolate
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 
@@ -52,8 +56,22 @@ class LowRank(Adapter):
             # PEFT holds factors in fp32 by default and casts at every product; the optimizer keeps fp32 masters here.
             return get_peft_model(model, config, autocast_adapter_dtype=False)  # type: ignore[return-value]
 
+    def weaken(self, folder: Path, strength: float, start: Callable[[], Mapping[str, Tensor]], goes_on: bool) -> None:
+        """What the factors' product is scaled by becomes smaller; factors that go on are interpolated themselves."""
+        if goes_on:
+            interpolate(folder, start(), strength)
+        else:
+            rewrite_settings(folder, lambda settings: {"lora_alpha": strength * settings["lora_alpha"]})
+
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
         """``r (in + out)`` for the seven linear layers of a gated transformer block."""
         attention = 2 * (hidden + hidden) + 2 * (hidden + kv_hidden)
         feed_forward = 3 * (hidden + intermediate)
         return self.trained_layers(layers) * self.r * (attention + feed_forward)
+
+
+def rewrite_settings(folder: Path, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change settings of a saved adapter, from what they are now."""
+    file = folder / "adapter_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(settings | changed(settings), indent=2), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from framework.registry import Component
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 
@@ -50,5 +52,25 @@ class Adapter(Component):
         """Change the files that PEFT or transformers wrote, where others could not read the result from them alone."""
 
     @abstractmethod
+    def weaken(self, folder: Path, strength: float, start: Callable[[], Mapping[str, Tensor]], goes_on: bool) -> None:
+        """Change a saved result to ``start + strength * learnt``.
+
+        ``start`` gives the weights of before training, or those of the earlier adapter where this one goes on from it.
+        """
+
+    @abstractmethod
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
         """How many weights are trained, for the plan's estimate of memory."""
+
+
+def interpolate(folder: Path, start: Mapping[str, Tensor], strength: float) -> None:
+    """Move the saved tensors that ``start`` has towards it, in fp32, file by file."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors = load_file(file)
+        for name in tensors.keys() & start.keys():
+            moved = torch.lerp(start[name].float(), tensors[name].float(), strength)
+            tensors[name] = moved.to(tensors[name].dtype)
+        save_file(tensors, file, metadata={"format": "pt"})

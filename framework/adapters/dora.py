@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from framework.adapters._low_rank import LowRank
+from framework.adapters.base import interpolate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DoRA(LowRank):
@@ -15,6 +21,20 @@ class DoRA(LowRank):
     def variant(self) -> dict[str, Any]:
         """Weight-decomposed."""
         return {"use_dora": True}
+
+    def weaken(self, folder: Path, strength: float, start: Callable[[], Mapping[str, Tensor]], goes_on: bool) -> None:
+        """Magnitudes are interpolated too: with those of the weights themselves, the norms of their rows."""
+        super().weaken(folder, strength, start, goes_on)
+        if not goes_on:
+            norms = {name.removesuffix("weight"): weight for name, weight in start().items() if weight.ndim == 2}
+            interpolate(
+                folder,
+                {
+                    f"base_model.model.{name}lora_magnitude_vector": weight.float().norm(dim=1)
+                    for name, weight in norms.items()
+                },
+                strength,
+            )
 
 
 COMPONENT = DoRA

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from framework.adapters.base import Adapter
+from framework.adapters.base import Adapter, interpolate
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 
@@ -26,6 +29,10 @@ class Full(Adapter):
         for name, weight in model.named_parameters():
             weight.requires_grad_(self.upper == 1 or self.trains(name, layers) or name.startswith("score."))
         return model
+
+    def weaken(self, folder: Path, strength: float, start: Callable[[], Mapping[str, Tensor]], goes_on: bool) -> None:
+        """Interpolate every tensor."""
+        interpolate(folder, start(), strength)
 
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
         """All of them, or those of the upper blocks: attention, feed-forward and two norms."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
-from framework.adapters._low_rank import LowRank
+from framework.adapters._low_rank import LowRank, rewrite_settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -62,10 +61,8 @@ class PiSSA(LowRank):
             inner = "lora_A" in name
             tensors[name] = torch.cat([tensors[name], before if inner else -before], dim=0 if inner else 1)
         save_file(tensors, file, metadata={"format": "pt"})
-        settings = folder / "adapter_config.json"
-        config = json.loads(settings.read_text(encoding="utf-8"))
-        config |= {"r": 2 * self.r, "lora_alpha": 2 * self.alpha, "init_lora_weights": True}
-        settings.write_text(json.dumps(config, indent=2), encoding="utf-8")
+        plain = {"r": 2 * self.r, "lora_alpha": 2 * self.alpha, "init_lora_weights": True}
+        rewrite_settings(folder, lambda _: plain)
 
 
 COMPONENT = PiSSA

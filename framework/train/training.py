@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from framework.data.packs import Packs
@@ -20,11 +21,11 @@ from framework.observers.metrics import MetricsFile
 from framework.observers.saver import Saver, StopFlag
 from framework.observers.skips import SkipNotes
 from framework.paths import home
-from framework.stagefile import StageFile
+from framework.stagefile import StageFile, goes_on
 from framework.train.anchor import Anchors
 from framework.train.checkpoint import Checkpoints, Snapshot, seed_everything
 from framework.train.engine import DeepSpeedEngine
-from framework.train.lm import save, trainable
+from framework.train.lm import materialise, save, trainable
 from framework.train.loader import Loader
 from framework.train.loop import Loop, NotFinite, Observer
 from framework.train.module import StageModule
@@ -97,7 +98,7 @@ class Training:
                 raise
         with rank.phase("save", "save the stage"), engine.whole():
             if rank.number == 0:
-                _save(self._model, stage, rank.folder / "model")
+                save_stage(self._model, stage, rank.folder / "model")
         dist.barrier()
         steps = range(loader.steps)
         return {
@@ -164,10 +165,20 @@ class Training:
                 append_json(Path(self._stage.events), record)
 
 
-def _save(model: PreTrainedModel, stage: StageFile, folder: Path) -> None:
+def save_stage(model: PreTrainedModel, stage: StageFile, folder: Path) -> None:
     """Into a folder that appears when it is whole: a disk that is full leaves no half of a model."""
     with new_folder(folder) as apart:
         if stage.objective.scores:
             save_reward_model(model, stage, apart)
         else:
-            save(model, stage.adapter, Path(stage.model_dir), apart)
+            directory = Path(stage.model_dir)
+            save(model, stage.adapter, directory, apart)
+            if stage.stage.strength < 1:
+                going_on = goes_on(stage.lineage, stage.adapter)
+
+                def start() -> dict[str, torch.Tensor]:
+                    if going_on:
+                        return load_file(Path(stage.lineage[-1].path) / "adapter_model.safetensors")
+                    return materialise(directory, stage.lineage, stage.model.dtype).state_dict()
+
+                stage.adapter.weaken(apart, stage.stage.strength, start, going_on)

@@ -70,6 +70,9 @@ CONFIGURATION = {
         ["eval=legal", "eval.suites.format.max_tokens=9"], ["eval.suites.format.max_tokens", "did you mean"]
     ),
     "check key": Wrong(["checks.alow=[ORDER]"], ["checks.alow", "did you mean allow?"]),
+    "strength of rewards": Wrong(
+        ["stage=reward", "stage.reward.strength=0.5"], ["stage.reward.strength", "has no start", "=1"]
+    ),
     # wrong types and values
     "number": Wrong(["stage.instruct.lr=fast"], ["stage.instruct.lr", "valid number", "'fast'", "command line"]),
     "negative": Wrong(["stage.instruct.lr=-1"], ["stage.instruct.lr", "greater than 0", "correct stage.instruct.lr"]),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.train.setting import Setting
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
@@ -49,3 +51,9 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             weight.copy_(torch.randn_like(weight) * 0.15 if weight.ndim > 1 else 1 + 0.1 * torch.randn_like(weight))
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def setting(small_model: Path, tmp_path: Path, device: torch.device) -> Setting:
+    """A small stage's surroundings."""
+    return Setting(small_model, tmp_path, device)
