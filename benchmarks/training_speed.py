@@ -1,15 +1,18 @@
 """Training speed and memory against other trainers: same model, rows, adapter, precision, in turn, in one call.
 
     python benchmarks/training_speed.py sft ROWS.jsonl.gz 64 --model DIR --scripts FOLDER --trl PYTHON
-        [--llamafactory PYTHON] [--max-length 1024] [--rounds 3] [--checkpointing]
+        [--llamafactory PYTHON] [--max-length 1024] [--rounds 3] [--dtype float32]
     python benchmarks/training_speed.py dpo PAIRS.jsonl.gz 32 ...
 
 ``FOLDER`` holds ``trl_sft.py``, ``trl_dpo.py`` and ``llamafactory_run.py``, each of which trains on the rows and prints
 ``RESULT ... rows/s=N ... peak_rss=N GB``; ``PYTHON`` is the interpreter of a venv that has that trainer. Ours is
-``train.py`` itself with ``data=files``: seconds are those of training and its reference pass (``stage.json``), memory
-is the worker's largest resident set. Rows (or pairs) that are longer than the limit are left out for all alike.
+``train.py`` itself with ``data=files``, once without and once with activation checkpointing (TRL is measured without,
+LLaMA-Factory always recomputes): seconds are those of training and its reference pass (``stage.json``), memory is the
+worker's largest resident set. Rows (or pairs) that are longer than the limit are left out for all alike. ``--dtype`` is
+ours, and has to be what the scripts use.
 
-Prints every figure, then the median of each and the ratio to the best of the others. Nothing else may run meanwhile.
+Prints every figure, then medians: the speed of our faster setting over that of the fastest other, and our memory over
+that of every other at its checkpointing setting. Nothing else may run meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +46,14 @@ class Figure:
     gigabytes: float
 
 
-Run = Callable[[], Figure]
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A trainer at one of its settings."""
+
+    name: str
+    recomputes: bool
+    """Activations are recomputed in the backward pass."""
+    run: Callable[[], Figure]
 
 
 def sequences(row: dict[str, Any]) -> list[str]:
@@ -73,14 +83,15 @@ def fitting(source: Path, count: int, model: Path, limit: int, target: Path) -> 
         stream.writelines(kept)
 
 
-def ours(given: argparse.Namespace, rows: Path, folder: Path) -> Run:
+def ours(given: argparse.Namespace, rows: Path, folder: Path, recomputes: bool) -> Contender:
     """One run of ``train.py`` in a home of its own, so that nothing is reused."""
     stage = {"sft": "instruct", "dpo": "align"}[given.work]
     settings = {
         "stage": stage,
         "model": "path",
         "model.path": given.model,
-        "model.checkpointing": str(given.checkpointing).lower(),
+        "model.dtype": given.dtype,
+        "model.checkpointing": str(recomputes).lower(),
         "data": "files",
         f"data.{stage}.sources.rows.path": rows,
         f"data.{stage}.sources.rows.format": {"sft": "instruction", "dpo": "preference"}[given.work],
@@ -104,10 +115,10 @@ def ours(given: argparse.Namespace, rows: Path, folder: Path) -> Run:
             record = json.loads(file.read_text())
             return Figure(given.count / record["seconds"], record["peak_memory_bytes"] / 1e9)
 
-    return run
+    return Contender("triptych, recomputing" if recomputes else "triptych", recomputes, run)
 
 
-def peer(command: list[str]) -> Run:
+def peer(name: str, recomputes: bool, command: list[str]) -> Contender:
     """One run of another trainer's script."""
 
     def run() -> Figure:
@@ -117,25 +128,25 @@ def peer(command: list[str]) -> Run:
             sys.exit(f"{' '.join(command)} gave no result:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return Figure(float(found[1]), float(found[2]))
 
-    return run
+    return Contender(name, recomputes, run)
 
 
-def contenders(given: argparse.Namespace, rows: Path, folder: Path) -> dict[str, Run]:
-    """Ours and every other trainer at the settings that suit it best on such work."""
+def contenders(given: argparse.Namespace, rows: Path, folder: Path) -> list[Contender]:
+    """Ours, and every other trainer at the settings that suit it best on such work."""
     model, count, length = str(given.model), str(given.count), str(given.max_length)
-    found = {"triptych": ours(given, rows, folder)}
+    found = [ours(given, rows, folder, recomputes) for recomputes in (False, True)]
     if given.trl and given.work == "sft":
         script = [given.trl, str(given.scripts / "trl_sft.py"), model, str(rows), count]
-        found["trl packed"] = peer([*script, "pack", "1", length])
-        found["trl batch 1"] = peer([*script, "pad", "1", length])
+        found.append(peer("trl packed", False, [*script, "pack", "1", length]))
+        found.append(peer("trl batch 1", False, [*script, "pad", "1", length]))
     elif given.trl:
         script = [given.trl, str(given.scripts / "trl_dpo.py"), model, str(rows), count, "1", length]
-        found["trl"] = peer([*script, "live"])
+        found.append(peer("trl", False, [*script, "live"]))
     if given.llamafactory:
         mode = {"sft": "sft-pack", "dpo": "dpo"}[given.work]
         cli = str(Path(given.llamafactory).with_name("llamafactory-cli"))
         script = [given.llamafactory, str(given.scripts / "llamafactory_run.py"), model, str(rows), count]
-        found["llama-factory"] = peer([*script, mode, length, cli])
+        found.append(peer("llama-factory", True, [*script, mode, length, cli]))
     return found
 
 
@@ -151,28 +162,37 @@ def main() -> None:
     parser.add_argument("--llamafactory", help="interpreter of a venv with LLaMA-Factory")
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--checkpointing", action="store_true", help="recompute activations in our backward pass")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         rows = folder / "rows.jsonl.gz"
         fitting(given.rows, given.count, given.model, given.max_length, rows)
-        figures: dict[str, list[Figure]] = {}
+        entered = contenders(given, rows, folder)
+        figures: dict[str, list[Figure]] = {one.name: [] for one in entered}
         for turn in range(given.rounds):
-            for name, run in contenders(given, rows, folder).items():
-                figure = run()
-                figures.setdefault(name, []).append(figure)
-                print(f"{turn + 1}  {name:16}{figure.per_second:8.3f} /s  {figure.gigabytes:6.2f} GB", flush=True)
+            for one in entered:
+                figure = one.run()
+                figures[one.name].append(figure)
+                print(f"{turn + 1}  {one.name:22}{figure.per_second:8.3f} /s  {figure.gigabytes:6.2f} GB", flush=True)
+    report(entered, figures)
+
+
+def report(entered: list[Contender], figures: dict[str, list[Figure]]) -> None:
+    """Print medians and ratios."""
     speed = {name: statistics.median(one.per_second for one in found) for name, found in figures.items()}
     memory = {name: statistics.median(one.gigabytes for one in found) for name, found in figures.items()}
     print("\nmedians")
     for name in figures:
-        print(f"   {name:16}{speed[name]:8.3f} /s  {memory[name]:6.2f} GB")
-    others = [name for name in figures if name != "triptych"]
+        print(f"   {name:22}{speed[name]:8.3f} /s  {memory[name]:6.2f} GB")
+    mine = {one.recomputes: one.name for one in entered[:2]}
+    others = entered[2:]
     if others:
-        best = max(others, key=lambda name: speed[name])
-        ratio = speed["triptych"] / speed[best]
-        print(f"\n{ratio:.2f} times the best other ({best}), at {memory['triptych'] / memory[best]:.2f} of its memory")
+        fastest = max((one.name for one in others), key=lambda name: speed[name])
+        best = max(mine.values(), key=lambda name: speed[name])
+        print(f"\n{speed[best] / speed[fastest]:.2f} times the speed of {fastest}")
+    for one in others:
+        print(f"{memory[mine[one.recomputes]] / memory[one.name]:.2f} of the memory of {one.name}")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ class StagePlan:
             "reused": self.reused,
             "objective": self.objective.kind,
             "adapter": self.adapter,
+            "strength": self.settings.strength,
             "sources": {
                 name: {
                     "rows": use.rows,

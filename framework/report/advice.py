@@ -59,8 +59,8 @@ def _losses(run: RunRecord) -> Iterator[Advice]:
         seen = f"{row.metric} ends {change} from its best{at}."
         kind = where.partition("-")[2] or "KIND"
         do = (
-            f"Can be tried: more replay of earlier data (data.{kind}.mix.replay), a lower stage.{kind}.lr, "
-            "fewer epochs. Which of them helps, only another run tells."
+            f"Can be tried: a lower stage.{kind}.strength, more replay of earlier data (data.{kind}.mix.replay), a "
+            f"lower stage.{kind}.lr, fewer epochs. Which of them helps, only another run tells."
         )
         yield Advice(f"{row.suite} was lost", seen, do)
 

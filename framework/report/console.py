@@ -148,7 +148,7 @@ def _stage_row(stage: PlanStage) -> list[Text]:
     time = _text("reused", "green") if stage.reused else _text(numbers.rough(stage.estimate.seconds))
     return [
         _text(stage.name, "bold"),
-        _text(f"{stage.objective}/{stage.adapter}"),
+        _text(f"{stage.objective}/{stage.adapter}" + (f" x{stage.strength:g}" if stage.strength < 1 else "")),
         _text(numbers.count(sum(use.rows_used for use in stage.sources.values()))),
         _text(numbers.compact(stage.tokens)),
         _text(numbers.compact(stage.supervised_tokens)),

@@ -58,6 +58,8 @@ class PlanStage(Record):
     reused: bool
     objective: str
     adapter: str
+    strength: Amount = 1.0
+    """Share of what it learns that its model takes."""
     sources: dict[str, SourceUse]
     steps: Count
     tokens: Count

@@ -6,7 +6,8 @@ causal on their own and which continue a shared prefix; every stretch is one cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -74,10 +75,32 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dr
     ).to(dtype)
 
 
-def _gathered(part: Tensor, places: list[slice]) -> Tensor:
-    """Some places of [1, heads, T, D], one after the other; a view where they are one."""
-    found = [part[:, :, place] for place in places]
-    return found[0] if len(found) == 1 else torch.cat(found, dim=2)
+class _Cut(NamedTuple):
+    """A packed sequence in pieces: on the way back their gradients are joined in one pass, where slices would each be
+    added to zeros of the whole length."""
+
+    lengths: list[int]
+    of_spans: list[list[int]]
+    """The pieces of every span's prefix and of the span itself, in order."""
+
+
+def _cut(spans: Spans) -> _Cut:
+    """The pieces of a micro-batch, kept with it: every layer asks for the same."""
+    kept = spans.kept.get(_Cut)
+    if not isinstance(kept, _Cut):
+        places = [[*span.prefix, Region(span.start, span.length)] for span in spans]
+        edges = sorted({edge for regions in places for region in regions for edge in (region.start, region.end)})
+        piece = {edge: index for index, edge in enumerate(edges)}
+        of_spans = [
+            [i for region in regions for i in range(piece[region.start], piece[region.end])] for regions in places
+        ]
+        kept = spans.kept[_Cut] = _Cut([end - start for start, end in pairwise(edges)], of_spans)
+    return kept
+
+
+def _gathered(pieces: Sequence[Tensor], wanted: Sequence[int]) -> Tensor:
+    """Some pieces of [1, heads, T, D], one after the other; a view where they are one."""
+    return pieces[wanted[0]] if len(wanted) == 1 else torch.cat([pieces[index] for index in wanted], dim=2)
 
 
 def segment_attention(
@@ -108,13 +131,14 @@ def segment_attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
         )
     window = getattr(module, "sliding_window", None)
+    lengths, of_spans = _cut(spans)
+    parts = [part.split(lengths, dim=2) for part in (query, key, value)]
     outputs: list[Tensor] = []
-    for start, length, prefix in spans:
+    for (_, length, prefix), wanted in zip(spans, of_spans, strict=True):
         before = sum(region.length for region in prefix)
         if window is not None and before + length > window:
             raise ValueError(f"a row of {before + length} tokens exceeds the model's window of {window}")
         # The prefix's queries are computed once more and dropped: cheaper than a mask matrix, and exact.
-        places = [slice(region.start, region.end) for region in (*prefix, Region(start, length))]
-        queries, keys, values = (_gathered(part, places) for part in (query, key, value))
+        queries, keys, values = (_gathered(pieces, wanted) for pieces in parts)
         outputs.append(_causal(queries, keys, values, scaling, dropout)[:, :, before:])
     return torch.cat(outputs, dim=2).transpose(1, 2), None

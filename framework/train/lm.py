@@ -15,6 +15,7 @@ from framework.models import copy_tokenizer
 from framework.stagefile import Ancestor, StageFile, goes_on
 from framework.train.head import HEAD, with_head
 from framework.train.kernels import SEGMENTS, compile_blocks, register, use_attention, use_kernels
+from framework.train.lean import write_less
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -128,6 +129,8 @@ def trainable(stage: StageFile, device: torch.device) -> PreTrainedModel:
         adapted = stage.adapter.apply(model, stage.seed)
     if stage.model.compile:
         compile_blocks(model)
+    else:
+        write_less(adapted, gathered=stage.engine.zero < 3)
     if stage.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.disable_input_require_grads()  # of use to re-entrant checkpoints alone; costs a pass below the adapters

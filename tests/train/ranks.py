@@ -24,7 +24,7 @@ from framework.schema import Engine, Model, Stage
 from framework.stagefile import StageFile, extended
 from framework.train import engine as engines
 from framework.train.anchor import Anchors
-from framework.train.attention import Span
+from framework.train.attention import Span, Spans
 from framework.train.engine import DeepSpeedEngine, start_process_group
 from framework.train.lm import inner, materialise, save, trainable
 from framework.train.loader import Loader
@@ -130,7 +130,9 @@ def logits(model: Any) -> Tensor:
     places = torch.arange(80)[None]
     with torch.no_grad():
         whole = inner(model).eval()
-        return whole(input_ids=tokens, position_ids=places, use_cache=False, spans=[Span(0, 80)]).logits[0].float()
+        return (
+            whole(input_ids=tokens, position_ids=places, use_cache=False, spans=Spans([Span(0, 80)])).logits[0].float()
+        )
 
 
 class Losses:
