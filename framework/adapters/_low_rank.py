@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveInt
 
-from framework.adapters.base import Adapter, interpolate
+from framework.adapters._interpolation import interpolate
+from framework.adapters.base import Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor

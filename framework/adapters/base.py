@@ -61,16 +61,3 @@ class Adapter(Component):
     @abstractmethod
     def trainable_parameters(self, hidden: int, intermediate: int, layers: int, total: int, kv_hidden: int) -> int:
         """How many weights are trained, for the plan's estimate of memory."""
-
-
-def interpolate(folder: Path, start: Mapping[str, Tensor], strength: float) -> None:
-    """Move the saved tensors that ``start`` has towards it, in fp32, file by file."""
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    for file in sorted(folder.glob("*.safetensors")):
-        tensors = load_file(file)
-        for name in tensors.keys() & start.keys():
-            moved = torch.lerp(start[name].float(), tensors[name].float(), strength)
-            tensors[name] = moved.to(tensors[name].dtype)
-        save_file(tensors, file, metadata={"format": "pt"})

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from framework.adapters._interpolation import interpolate
 from framework.adapters._low_rank import LowRank
-from framework.adapters.base import interpolate
 
 if TYPE_CHECKING:
     from torch import Tensor

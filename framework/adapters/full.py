@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from framework.adapters.base import Adapter, interpolate
+from framework.adapters._interpolation import interpolate
+from framework.adapters.base import Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor
