@@ -28,6 +28,8 @@ def write_less(model: nn.Module, gathered: bool) -> None:
     from transformers.activations import ACT2FN
 
     for module in model.modules():
+        if "forward" in vars(module):
+            continue  # another library's kernels are in place
         if gathered and type(module) is Linear and _plain(module):
             module.forward = MethodType(_low_rank, module)
         elif isinstance(getattr(module, "act_fn", None), type(ACT2FN["silu"])) and _GATED in inspect.getsource(

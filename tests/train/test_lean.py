@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from framework.train import lm
+from framework.train import lean, lm
 from framework.train.attention import Span, Spans
 from framework.train.lm import inner, trainable
 from tests.train.setting import Setting
@@ -21,17 +23,17 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def both(setting: Setting, monkeypatch: pytest.MonkeyPatch, kind: str, **settings: Any) -> tuple[Any, Any]:
     """A model whose blocks write less, and the same one as it was; the adapter's factors are not zero."""
-    lean = trainable(setting.order(kind, **settings), setting.device)
+    ours = trainable(setting.order(kind, **settings), setting.device)
     with monkeypatch.context() as patched:
         patched.setattr(lm, "write_less", lambda *_, **__: None)
         plain = trainable(setting.order(kind, **settings), setting.device)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        for weight, same in zip(lean.parameters(), plain.parameters(), strict=True):
+        for weight, same in zip(ours.parameters(), plain.parameters(), strict=True):
             if weight.requires_grad and kind != "full":
                 weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
                 same.copy_(weight)
-    return lean.train(), plain.train()
+    return ours.train(), plain.train()
 
 
 def run(model: Any) -> tuple[Tensor, list[Tensor], int]:
@@ -61,16 +63,16 @@ def changed(model: nn.Module) -> list[str]:
 def test_results_and_gradients_are_the_same_with_less_kept(
     setting: Setting, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    lean, plain = both(setting, monkeypatch, kind)
-    found, gradients, kept = run(lean)
+    ours, plain = both(setting, monkeypatch, kind)
+    found, gradients, kept = run(ours)
     expected, wanted, more = run(plain)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert len(gradients) == len(wanted) > 0
     for mine, theirs in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
     assert kept < more
-    blocks = int(inner(lean).config.num_hidden_layers)
-    assert len(changed(lean)) == blocks * (1 if kind == "full" else 8) and not changed(plain)
+    blocks = int(inner(ours).config.num_hidden_layers)
+    assert len(changed(ours)) == blocks * (1 if kind == "full" else 8) and not changed(plain)
 
 
 @pytest.mark.parametrize("settings", [{"kind": "dora"}, {"kind": "qlora"}, {"kind": "lora", "dropout": 0.1}], ids=str)
@@ -80,12 +82,22 @@ def test_layers_that_do_more_than_add_stay_as_they_are(setting: Setting, setting
 
 
 def test_without_its_adapter_a_layer_is_the_frozen_one(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    lean, _ = both(setting, monkeypatch, "lora")
+    ours, _ = both(setting, monkeypatch, "lora")
     base = trainable(setting.order("full"), setting.device).train()
-    with torch.no_grad(), lean.disable_adapter():
-        found = run_plainly(lean)
+    with torch.no_grad(), ours.disable_adapter():
+        found = run_plainly(ours)
     assert torch.equal(found, run_plainly(base).detach())
-    assert not torch.equal(found, run_plainly(lean).detach())
+    assert not torch.equal(found, run_plainly(ours).detach())
+
+
+def test_what_another_library_put_in_place_stays(small_model: Path) -> None:
+    model = lm.load(small_model, "float32")
+    blocks = [module for name, module in model.named_modules() if name.endswith("mlp")]
+    theirs = [MethodType(type(block).forward, block) for block in blocks]
+    for block, forward in zip(blocks, theirs, strict=True):
+        block.forward = forward
+    lean.write_less(model, gathered=True)
+    assert [vars(block)["forward"] for block in blocks] == theirs
 
 
 def run_plainly(model: Any) -> Tensor:
