@@ -62,7 +62,7 @@ def widened(model: Path, vocabulary: int, folder: Path) -> Path:
 
 
 def draw(lengths: dict[int, tuple[float, float]], words: dict[int, tuple[float, float]], picture: Path) -> None:
-    """Two columns (length, vocabulary) of two charts (seconds, gigabytes), with the line through the first point."""
+    """Two columns (length, vocabulary) of two charts (seconds, gigabytes), and the line of the first two points."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -72,8 +72,14 @@ def draw(lengths: dict[int, tuple[float, float]], words: dict[int, tuple[float, 
     for column, (name, found) in enumerate((("tokens in a step", lengths), ("vocabulary", words))):
         for row, unit in enumerate(("seconds a step", "peak memory, GB")):
             chart = charts[row][column]
-            chart.plot(list(found), [figures[row] for figures in found.values()], marker="o")
+            measured = [figures[row] for figures in found.values()]
+            places = list(found)
+            slope = (measured[1] - measured[0]) / (places[1] - places[0])
+            line = [measured[0] + slope * (place - places[0]) for place in (0, places[-1])]
+            chart.plot((0, places[-1]), line, linestyle="--", color="0.6", label="line through the first two")
+            chart.plot(places, measured, marker="o", label="measured")
             chart.set(xlabel=name, ylabel=unit, ylim=(0, None), xlim=(0, None))
+            chart.legend(loc="upper left", frameon=False)
             chart.grid(alpha=0.3)
     figure.savefig(picture, dpi=110)
 
