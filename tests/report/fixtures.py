@@ -151,6 +151,7 @@ def plan_json() -> dict[str, Any]:
                 "reused": label == "1-instruct",
                 "objective": {"instruct": "sft", "domain": "clm", "align": "dpo"}[kind],
                 "adapter": "lora",
+                "strength": 0.8 if label == "2-domain" else 1.0,
                 "sources": sources,
                 "steps": _steps_of(label),
                 "tokens": tokens,

@@ -42,6 +42,7 @@ def test_plan_is_whole_at_usual_widths(made: ModuleType, width: int) -> None:
     assert "\x1b" not in text
     for stage in content["stages"]:
         row = next(line for line in text.splitlines() if line.startswith(stage["name"]))
+        assert ("lora x0.8" in row) == (stage["strength"] < 1)
         assert len(row) <= width and stage["key"][:8] in row and f"{stage['steps']}" in row
         for name, use in stage["sources"].items():
             assert any(line.startswith(name) and f"{use['tokens']:,}" in line for line in text.splitlines())

@@ -76,6 +76,12 @@ def test_numbers_of_the_files_are_in_the_report(finished: Path) -> None:
         assert words in text
 
 
+def test_a_share_that_is_taken_is_shown_and_explained(finished: Path) -> None:
+    text = _page(finished).text
+    assert text.count("lora ×") == text.count("lora ×0.8") == 1
+    assert "× is the share of what a stage learns" in text
+
+
 def test_no_not_a_number_anywhere(finished: Path) -> None:
     text = _page(finished).text
     assert not re.search(r"\b(nan|inf|None|Undefined)\b", text, re.IGNORECASE)
