@@ -7,8 +7,8 @@ Takes the first stage of the plan that the overrides compose, trains some steps 
 and prints: tokens a second; the share of time by kind of operation (torch.profiler, steps after the second); the rate
 of plain matrix products of the model's own shapes measured in the same process; and model FLOP utilisation, which is
 the operations that the model needs (2 for each weight and token, forward and backward, recomputation not counted)
-over what that rate would have given in the time. Nothing else may run meanwhile. ``--plain`` does not profile, and
-its last line is JSON.
+over what that rate would have given in the time. Nothing else may run meanwhile. ``--plain`` does not profile. The
+last line is JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import json
 import os
 import resource
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -114,8 +113,8 @@ def train(order: StageFile, watch: Watch) -> None:
         Loop(engine, loader, order.objective, stage, order.sources, known, anchors, losses, device).run(0, [watch])
 
 
-def report(order: StageFile, model: ModelFiles, watch: Watch) -> None:
-    """Print where the time went, and the share of the machine's rate that was used."""
+def report(order: StageFile, model: ModelFiles, watch: Watch) -> dict[str, float]:
+    """Print where the time went, and the share of the machine's rate that was used; the shares."""
     assert watch.profiler is not None
     shape = Shape.of(model.config)
     rate = rate_of_products((1024, shape.hidden, shape.intermediate), order.model.dtype)
@@ -127,17 +126,19 @@ def report(order: StageFile, model: ModelFiles, watch: Watch) -> None:
         kind = next((kind for kind, names in KINDS.items() if event.key.startswith(names)), "everything else")
         spent[kind] += event.self_cpu_time_total
     print(f"\n{watch.tokens / watch.seconds:,.0f} tokens a second over {watch.steps - 2} steps, while profiled")
-    for kind, time_spent in spent.items():
-        print(f"{time_spent / sum(spent.values()):7.1%}  {kind}")
+    shares = {kind: part / sum(spent.values()) for kind, part in spent.items()}
+    for kind, share in shares.items():
+        print(f"{share:7.1%}  {kind}")
     print(f"matrix products here: {rate / 1e9:,.0f} GFLOP/s in {order.model.dtype}, {torch.get_num_threads()} threads")
     print(f"model FLOP utilisation: {needed / watch.seconds / rate:.0%}")
+    return shares
 
 
 def main() -> None:
     """Plan, train, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=6, help="3 or more")
-    parser.add_argument("--plain", action="store_true", help="no profile; the last line is JSON")
+    parser.add_argument("--plain", action="store_true", help="no profile")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args()
     watch = Watch(given.steps, None if given.plain else profile(activities=[ProfilerActivity.CPU]))
@@ -147,13 +148,9 @@ def main() -> None:
         order = Execution(plan, choose(plan.config), "profile", Screen()).order_of(plan.stages[0], model, [])
         train(order, watch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if given.plain:
-        found = {"tokens_per_second": watch.tokens / watch.seconds, "seconds": watch.seconds}
-        print(json.dumps({**found, "peak_memory_bytes": peak}))
-    else:
-        report(order, model, watch)
-        print(f"peak memory: {peak / 1e9:.2f} GB")
-    sys.stdout.flush()
+    shares = report(order, model, watch) if watch.profiler else {}
+    found = {"tokens_per_second": watch.tokens / watch.seconds, "seconds": watch.seconds, "peak_memory_bytes": peak}
+    print(json.dumps({**found, "shares": shares}), flush=True)
     os._exit(0)  # threads of libraries would outlive the work
 
 
