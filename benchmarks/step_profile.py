@@ -8,7 +8,7 @@ and prints: tokens a second; the share of time by kind of operation (torch.profi
 of plain matrix products of the model's own shapes measured in the same process; and model FLOP utilisation, which is
 the operations that the model needs (2 for each weight and token, forward and backward, recomputation not counted)
 over what that rate would have given in the time. Nothing else may run meanwhile. ``--plain`` does not profile. The
-last line is JSON.
+last line is JSON, with the peak memory of the process.
 """
 
 from __future__ import annotations
