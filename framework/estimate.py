@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.data.prepare import Prepared
-from framework.devices import Dtype, device_memory, usable_cores, visible_gpus
+from framework.devices import Dtype, device_memory, fast_dtype, usable_cores, visible_gpus
 from framework.files import read_json, write_json
 from framework.paths import home
 from framework.schema import Config, Stage
@@ -127,7 +127,10 @@ def device_rate(dtype: Dtype) -> float:
     try:
         return float(read_json(_rate_file(dtype))["flops_per_second"])
     except (OSError, ValueError, KeyError):
-        return _GPU_FLOPS if visible_gpus() else _CPU_FLOPS_PER_CORE[dtype] * usable_cores()
+        if visible_gpus():
+            return _GPU_FLOPS
+        # Where fp32 is faster, products of bf16 are taken in it (framework.train.products).
+        return _CPU_FLOPS_PER_CORE["float32" if fast_dtype() == "float32" else dtype] * usable_cores()
 
 
 def remember_rate(dtype: Dtype, flops: float, seconds: float) -> None:

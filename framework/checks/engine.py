@@ -41,7 +41,10 @@ class Engine(Check):
                 )
                 fix = f"raise stage.{kind}.batch.tokens, lower stage.{kind}.max_length, or start fewer workers"
                 yield Finding(self.code, "warning", kind, message, fix, float(data.packs_per_step))
-        if subject.config.model.dtype == "bfloat16" and fast_dtype() == "float32":
+        model = subject.config.model
+        # Elsewhere framework.train.products takes them in float32.
+        own_products = adapter.quantises or engine.zero == 3 or model.compile
+        if model.dtype == "bfloat16" and fast_dtype() == "float32" and own_products:
             message = "this processor has no unit for bfloat16 products: a step takes longer than in float32"
             yield Finding(self.code, "warning", stage, message, "use model.dtype=auto or model.dtype=float32")
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from framework.train.products import widens
+
 
 class Region(NamedTuple):
     """``length`` consecutive tokens of a packed sequence."""
@@ -62,13 +64,15 @@ def joined(regions: Iterable[Region]) -> tuple[Region, ...]:
 
 
 _SHORT = 192
-"""On a CPU, PyTorch's fused kernel takes half the time in fp32 that it takes in bf16 up to about this length."""
+"""On a CPU with a unit for bf16, PyTorch's fused kernel takes half the time in fp32 that it takes in bf16 up to about
+this length; on one without, at any length."""
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float) -> Tensor:
     grouped = query.shape[1] != key.shape[1]
     dtype = query.dtype
-    if query.device.type == "cpu" and dtype is torch.bfloat16 and query.shape[2] <= _SHORT:
+    short = query.device.type == "cpu" and dtype is torch.bfloat16 and query.shape[2] <= _SHORT
+    if short or widens(query):
         query, key, value = query.float(), key.float(), value.float()
     return scaled_dot_product_attention(
         query, key, value, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=grouped

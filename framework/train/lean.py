@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from framework.train.products import product, widen, widens
+
 _ADAPTER = "default"
 _GATED = "self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))"
 """What the feed-forward of Llama, Mistral, Qwen and their like says; another's stays as it is."""
@@ -27,6 +29,8 @@ def write_less(model: nn.Module, gathered: bool) -> None:
     from peft.tuners.lora import Linear
     from transformers.activations import ACT2FN
 
+    if gathered:
+        widen(model)
     for module in model.modules():
         if "forward" in vars(module):
             continue  # another library's kernels are in place
@@ -55,10 +59,12 @@ def _low_rank(layer: Any, x: Tensor) -> Tensor:
     """``x W' + scaling (x A') B'`` with the update added in place: [..., in] to [..., out]."""
     if layer.disable_adapters or layer.merged:
         return cast("Tensor", type(layer).forward(layer, x))
+    base, down, up = layer.base_layer, layer.lora_A[_ADAPTER], layer.lora_B[_ADAPTER].weight
+    if widens(up):
+        return product(x, base.weight, base.bias, down.weight, up, layer.scaling[_ADAPTER])
     flat = x.reshape(-1, x.shape[-1])
-    result = layer.base_layer(flat)
-    inner = layer.lora_A[_ADAPTER](flat)
-    result.addmm_(inner, layer.lora_B[_ADAPTER].weight.t(), alpha=layer.scaling[_ADAPTER])
+    result = base(flat)
+    result.addmm_(down(flat), up.t(), alpha=layer.scaling[_ADAPTER])
     return cast("Tensor", result).view(*x.shape[:-1], -1)
 
 

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from framework.train.engine import partitioned, whole
+from framework.train.products import widens
 
 CHUNK = 128
 """Targets whose logits exist at once: 512 x 49,152 in fp32 are 100 MB."""
@@ -27,6 +28,8 @@ class _FrozenHead(torch.autograd.Function):
         logps = hidden.new_empty(labels.shape, dtype=torch.float32)
         # Where nothing is trained (evaluations, the reference pass) the second product would be for nothing.
         jacobian = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        if widens(weight):
+            hidden, weight = hidden.float(), weight.float()
         for start in range(0, labels.shape[0], CHUNK):
             part = slice(start, start + CHUNK)
             log_probabilities = torch.log_softmax((hidden[part] @ weight.T).float(), dim=-1)

@@ -183,6 +183,19 @@ def test_engines(arguments: list[str], level: str | None, names: list[str], monk
         assert name in found[0].message + found[0].fix
 
 
+@pytest.mark.parametrize(
+    ("argument", "said"), [("adapter=lora", 0), ("adapter=qlora", 1), ("engine=zero3", 1), ("model.compile=true", 1)]
+)
+def test_bf16_is_named_slow_where_its_products_cannot_be_taken_in_fp32(
+    argument: str, said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framework.checks.engine.visible_gpus", lambda: 0)
+    monkeypatch.setattr("framework.checks.engine.fast_dtype", lambda: "float32")
+    found = list(Engine().check(subject(argument, "model.dtype=bfloat16")))
+    assert [(finding.level, "model.dtype=float32" in finding.fix) for finding in found] == said * [("warning", True)]
+    assert not list(Engine().check(subject(argument, "model.dtype=float32")))
+
+
 def test_4_bits_in_parts_are_refused_where_nobody_has_proved_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framework.checks.engine.visible_gpus", lambda: 1)
     (found,) = Engine().check(subject("adapter=qlora", "engine=zero3"))
