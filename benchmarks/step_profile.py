@@ -5,10 +5,10 @@
 
 Takes the first stage of the plan that the overrides compose, trains some steps in this process without a checkpoint,
 and prints: tokens a second; the share of time by kind of operation (torch.profiler, steps after the second); the rate
-of plain matrix products of the model's own shapes measured in the same process; and model FLOP utilisation, which is
-the operations that the model needs (2 for each weight and token, forward and backward, recomputation not counted)
-over what that rate would have given in the time. Nothing else may run meanwhile. ``--plain`` does not profile. The
-last line is JSON, with the peak memory of the process.
+of plain matrix products of the model's own shapes measured in the same process, in the model's dtype or in fp32,
+whichever is faster; and model FLOP utilisation, which is the operations that the model needs (2 for each weight and
+token, forward and backward, recomputation not counted) over what that rate would have given in the time. Nothing else
+may run meanwhile. ``--plain`` does not profile. The last line is JSON, with the peak memory of the process.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def report(order: StageFile, model: ModelFiles, watch: Watch) -> dict[str, float
     """Print where the time went, and the share of the machine's rate that was used; the shares."""
     assert watch.profiler is not None
     shape = Shape.of(model.config)
-    rate = rate_of_products((1024, shape.hidden, shape.intermediate), order.model.dtype)
+    size = (1024, shape.hidden, shape.intermediate)
+    # Products of bf16 may be taken in fp32: the limit is what the machine does faster.
+    rate, dtype = max((rate_of_products(size, dtype), dtype) for dtype in {order.model.dtype, "float32"})
     # Forward 2, gradients of activations 2, of trained weights 2 more; below the trained blocks there is no way back.
     back = order.adapter.trained_layers(shape.layers) / shape.layers * (4 if order.adapter.trains_all else 2)
     needed = (2 + back) * shape.block_parameters * watch.tokens + 4 * shape.hidden * shape.vocabulary * watch.targets
@@ -129,7 +131,7 @@ def report(order: StageFile, model: ModelFiles, watch: Watch) -> dict[str, float
     shares = {kind: part / sum(spent.values()) for kind, part in spent.items()}
     for kind, share in shares.items():
         print(f"{share:7.1%}  {kind}")
-    print(f"matrix products here: {rate / 1e9:,.0f} GFLOP/s in {order.model.dtype}, {torch.get_num_threads()} threads")
+    print(f"matrix products here: {rate / 1e9:,.0f} GFLOP/s in {dtype}, {torch.get_num_threads()} threads")
     print(f"model FLOP utilisation: {needed / watch.seconds / rate:.0%}")
     return shares
 

@@ -1,8 +1,8 @@
 """Products of a model in bf16 on CPUs that multiply faster in fp32.
 
 Weights and activations stay in bf16, in memory and between layers; a product takes them to fp32 and rounds its result
-once. Converting costs a tenth of what the faster product saves or less, from some 64 rows on (measured: PyTorch 2.13,
-a Xeon with AVX512_BF16 and no AMX), and no result is less exact than the bf16 product's.
+once, so that none is less exact than a bf16 product's. With conversions, one of 1,024 rows takes 0.6 of the time of
+that in bf16 (PyTorch 2.13, a Xeon with AVX512_BF16 and no AMX); below some 32 rows, nothing is won.
 """
 
 from __future__ import annotations
