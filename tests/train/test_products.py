@@ -19,7 +19,7 @@ from framework.train.products import product, widens
 from tests.train.setting import Setting
 
 HALF_A_STEP = 2.0**-8
-"""The largest relative error of one rounding to bf16: 8 bits, half a unit of the last; doubled for fp32's own sums."""
+"""The largest relative error of one rounding to bf16, whose significand has 8 bits."""
 
 
 @pytest.fixture(params=[True, False], ids=["wide", "narrow"])
@@ -63,7 +63,7 @@ def test_every_sum_is_rounded_once(seed: int, rows: int, wide: int, out: int, ra
     found = results(ours, [x, weight, bias, *factors], upstream, torch.bfloat16)
     assert len(found) == 4 + len(factors)
     for mine, right in zip(found, exact, strict=True):
-        # fp32's own sums lose up to some thousandth of what bf16 does, of the largest term.
+        # What is added: fp32's own sums, which lose next to nothing of the largest term.
         torch.testing.assert_close(mine, right, rtol=HALF_A_STEP, atol=1e-5 * float(right.abs().max()) + 1e-4)
 
 
