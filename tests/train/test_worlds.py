@@ -49,21 +49,26 @@ def results(small_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         shared = {**helper_environment(), "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        ranks = [
-            subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("ranks.py")), str(file)],
-                env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for rank in range(world)
-        ]
+        # Into files: a rank whose pipe is full until the one before it has ended would stop all of them.
+        logs = [tmp_path / f"rank{rank}.log" for rank in range(world)]
+        ranks: list[subprocess.Popen[bytes]] = []
+        for rank, log in enumerate(logs):
+            with log.open("w") as stream:
+                ranks.append(
+                    subprocess.Popen(
+                        [sys.executable, str(Path(__file__).with_name("ranks.py")), str(file)],
+                        env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+                        stdout=stream,
+                        stderr=subprocess.STDOUT,
+                    )
+                )
         try:
-            said = [rank.communicate(timeout=120 + 30 * len(cases))[0] for rank in ranks]
+            for process in ranks:
+                process.wait(timeout=120 + 30 * len(cases))
         finally:
-            for rank in ranks:
-                rank.kill()
+            for process in ranks:
+                process.kill()
+        said = [log.read_text(errors="replace") for log in logs]
         assert all(rank.returncode == 0 for rank in ranks), said[0][-3000:] + said[-1][-3000:]
         found = json.loads((tmp_path / "results.json").read_text())
         if os.environ.get("SHOW_PARITY"):
